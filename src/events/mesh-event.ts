@@ -1,0 +1,73 @@
+/** Everything that can happen in a node, as data: the only list of event names. */
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { RecordKey, SignedRecord } from '../record/tag-record.ts'
+import type { NodeName } from '../topology/topology.ts'
+
+/** How a record came here. */
+export type Arrival =
+  | { readonly via: 'push' }
+  | { readonly via: 'gossip'; readonly from: NodeName; readonly topic: string }
+  | { readonly via: 'feed'; readonly from: NodeName }
+
+export type JobState = 'queued' | 'running' | 'waiting' | 'held' | 'done' | 'superseded' | 'gone'
+export type JobPhase = 'manifest' | 'missing' | 'blobs' | 'commit'
+
+/** What a job looks like from outside; also the shape of `/api/v1/jobs`. */
+export interface JobView {
+  /** `repository@digest`: one job for both together. */
+  readonly id: string
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  /** Tags and digests that wait for it. */
+  readonly references: readonly string[]
+  readonly state: JobState
+  readonly phase?: JobPhase
+  readonly bytesDone: number
+  /** Known once the manifest is here; undefined before. */
+  readonly bytesTotal?: number
+  readonly attempts: number
+  /** Why it waits or ended, for a person. */
+  readonly reason?: string
+  /** Milliseconds since the Unix epoch. */
+  readonly nextTryAtMs?: number
+  readonly createdAtMs: number
+  readonly changedAtMs: number
+}
+
+export type MeshEvent =
+  /** A record that this node did not know is stored: known, relayed, maybe wanted. */
+  | { readonly kind: 'record-stored'; readonly signed: SignedRecord; readonly arrival: Arrival }
+  /** A record was refused; raised once per writer and reason. */
+  | {
+      readonly kind: 'record-refused'
+      readonly reason: string
+      readonly writer?: string
+      readonly from: NodeName
+    }
+  /** A writer's key is in two places: two records of one identity. */
+  | { readonly kind: 'writer-cloned'; readonly writer: string; readonly key: RecordKey }
+  /** What the node serves for a reference changed; digest undefined = it serves nothing any more. */
+  | { readonly kind: 'visible-changed'; readonly key: RecordKey; readonly digest?: Digest }
+  /** A neighbour holds what it shows for a reference. */
+  | {
+      readonly kind: 'holder-found'
+      readonly node: NodeName
+      readonly repository: RepositoryName
+      readonly digest: Digest
+    }
+  | { readonly kind: 'neighbour-up'; readonly node: NodeName }
+  | { readonly kind: 'neighbour-down'; readonly node: NodeName }
+  /** A peer that stands in no accepted topology was cut off; raised once per peer id. */
+  | { readonly kind: 'stranger-refused'; readonly peerId: string; readonly address: string }
+  | { readonly kind: 'job-changed'; readonly job: JobView }
+  /** Bytes of a blob came in from another node and were verified. */
+  | {
+      readonly kind: 'blob-fetched'
+      readonly digest: Digest
+      readonly sizeBytes: number
+      readonly from: NodeName
+    }
+
+export type MeshEventKind = MeshEvent['kind']
+export type EventOf<K extends MeshEventKind> = Extract<MeshEvent, { readonly kind: K }>

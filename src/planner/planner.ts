@@ -1,0 +1,78 @@
+/** The planner decides what one key asks of this node. It reads facts through ports and changes nothing. */
+import type { Digest } from '../oci/digest.ts'
+import { isDigest, type RepositoryName } from '../oci/name.ts'
+import { visibleOf } from '../record/history.ts'
+import { type RecordKey, subjectOf } from '../record/tag-record.ts'
+import type { Entry } from '../storage/ledger.ts'
+import type { Filter, Naming } from '../topology/flow.ts'
+
+/** What must be fetched, and for which reference. */
+export interface PullPlan {
+  readonly kind: 'pull'
+  readonly key: RecordKey
+  readonly digest: Digest
+  /** Of the newest record: a person's hold ends with another one. */
+  readonly recordId: string
+}
+
+/** Why there is nothing to do. */
+export type RefusalReason =
+  | 'unknown'
+  | 'already-here'
+  | 'not-wanted'
+  | 'deleted-at-origin'
+  | 'absent'
+
+export type Plan =
+  | PullPlan
+  /** Everything is here already, only not shown. */
+  | { readonly kind: 'show'; readonly key: RecordKey }
+  /** A delete that this node applies. */
+  | { readonly kind: 'drop'; readonly key: RecordKey }
+  | { readonly kind: 'refusal'; readonly key: RecordKey; readonly reason: RefusalReason }
+
+/** What is here. */
+export interface Inventory {
+  entry(key: RecordKey): Entry | undefined
+  isComplete(repository: RepositoryName, digest: Digest): boolean
+}
+
+export interface PlannerDeps {
+  readonly inventory: Inventory
+  /** What the topology wants this node to hold. */
+  readonly wanted: Filter
+  readonly naming: Naming
+  /** Whether this node may write the repository: only then it applies deletes at once. */
+  readonly isWriter: (repository: RepositoryName) => boolean
+}
+
+export interface Planner {
+  plan(key: RecordKey): Promise<Plan>
+}
+
+export function createPlanner({ inventory, wanted, naming, isWriter }: PlannerDeps): Planner {
+  const refuse = (key: RecordKey, reason: RefusalReason): Plan => ({ kind: 'refusal', key, reason })
+
+  return {
+    plan: async (key) => {
+      const { repository, reference } = key
+      const entry = inventory.entry(key)
+      if (entry === undefined) return refuse(key, 'unknown')
+      const visible = visibleOf(entry.history)
+      if (visible === undefined) {
+        const isHere =
+          entry.held !== undefined ||
+          (isDigest(reference) && inventory.isComplete(repository, reference))
+        if (!isHere) return refuse(key, 'absent')
+        return isWriter(repository) ? { kind: 'drop', key } : refuse(key, 'deleted-at-origin')
+      }
+      const { digest } = visible.record
+      if (entry.held?.digest === digest) return refuse(key, 'already-here')
+      const subject = subjectOf(visible.record)
+      const item = { repository, reference, ...(subject === undefined ? {} : { subject }) }
+      if (!(await wanted.passes(item, naming))) return refuse(key, 'not-wanted')
+      if (inventory.isComplete(repository, digest)) return { kind: 'show', key }
+      return { kind: 'pull', key, digest, recordId: visible.id }
+    },
+  }
+}

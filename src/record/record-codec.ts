@@ -1,0 +1,154 @@
+/**
+ * The bytes of a signed record: `version (1) | public key (32) | signature (64) | CBOR payload`. Fixed offsets, so
+ * that no second envelope of the same record exists. The signature covers the payload, whose first field is the domain.
+ */
+import { createHash, verify } from 'node:crypto'
+import { Encoder } from 'cbor-x'
+import { z } from 'zod'
+import { parseDigest } from '../oci/digest.ts'
+import { isDigest, parseReference, parseRepositoryName } from '../oci/name.ts'
+import type { Identity } from './identity.ts'
+import { keyObjectOf, type PeerId, PUBLIC_KEY_BYTES, parsePeerId, peerIdOf } from './peer-id.ts'
+import { MAX_RECORD_BYTES, MAX_WRITERS, type SignedRecord, type TagRecord } from './tag-record.ts'
+import { isTime, type Time } from './time.ts'
+
+const VERSION = 1
+const DOMAIN = 'entrepot/record'
+const SIGNATURE_BYTES = 64
+const PAYLOAD_AT = 1 + PUBLIC_KEY_BYTES + SIGNATURE_BYTES
+
+const cbor = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false })
+
+export type RecordDecode =
+  | { readonly kind: 'record'; readonly signed: SignedRecord }
+  | { readonly kind: 'invalid'; readonly reason: string }
+
+/** @throws RangeError when the signed record would be larger than MAX_RECORD_BYTES. */
+export function signRecord(record: TagRecord, identity: Identity): SignedRecord {
+  const payload = cbor.encode(toPayload(record))
+  const bytes = Buffer.concat([
+    Uint8Array.of(VERSION),
+    identity.publicKey,
+    identity.sign(payload),
+    payload,
+  ])
+  if (bytes.length > MAX_RECORD_BYTES) {
+    throw new RangeError(`record is ${bytes.length} bytes, at most ${MAX_RECORD_BYTES} are allowed`)
+  }
+  return { record, writer: identity.peerId, bytes, id: idOf(bytes) }
+}
+
+/** Decodes a record and checks everything that the record alone can show: size, schema, times, signature. */
+export function decodeRecord(bytes: Uint8Array): RecordDecode {
+  if (bytes.length > MAX_RECORD_BYTES) return invalid(`larger than ${MAX_RECORD_BYTES} bytes`)
+  if (bytes.length <= PAYLOAD_AT) return invalid('too short')
+  if (bytes[0] !== VERSION) return invalid(`version ${bytes[0]}, expected ${VERSION}`)
+  const payload = bytes.subarray(PAYLOAD_AT)
+  const record = decodePayload(payload)
+  if (typeof record === 'string') return invalid(record)
+  for (const time of record.seen.values()) {
+    if (time >= record.time) return invalid('time is not greater than every time in seen')
+  }
+  const publicKey = bytes.subarray(1, 1 + PUBLIC_KEY_BYTES)
+  if (!isSigned(payload, bytes.subarray(1 + PUBLIC_KEY_BYTES, PAYLOAD_AT), publicKey)) {
+    return invalid('signature does not match')
+  }
+  const own = Uint8Array.from(bytes)
+  const signed = { record, writer: peerIdOf(publicKey), bytes: own, id: idOf(own) }
+  return { kind: 'record', signed }
+}
+
+/** Decodes a record that this node verified before it stored it: the signature is not checked again. */
+export function decodeStoredRecord(bytes: Uint8Array): SignedRecord {
+  const record = decodePayload(bytes.subarray(PAYLOAD_AT))
+  if (typeof record === 'string') throw new TypeError(`stored record: ${record}`)
+  const writer = peerIdOf(bytes.subarray(1, 1 + PUBLIC_KEY_BYTES))
+  return { record, writer, bytes, id: idOf(bytes) }
+}
+
+function invalid(reason: string): RecordDecode {
+  return { kind: 'invalid', reason }
+}
+
+function idOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function isSigned(payload: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+  try {
+    return verify(null, payload, keyObjectOf(publicKey), signature)
+  } catch {
+    return false
+  }
+}
+
+function parsed<T>(parse: (text: string) => T | undefined, what: string) {
+  return z
+    .string()
+    .max(255)
+    .transform((text, context): T => {
+      const value = parse(text)
+      if (value !== undefined) return value
+      context.addIssue({ code: 'custom', message: `expected ${what}` })
+      return z.NEVER
+    })
+}
+
+const TIME = z.number().transform((value, context): Time => {
+  if (isTime(value)) return value
+  context.addIssue({ code: 'custom', message: 'expected a time' })
+  return z.NEVER
+})
+
+const COMMON = {
+  domain: z.literal(DOMAIN),
+  version: z.literal(VERSION),
+  realm: z.string().min(1).max(128),
+  repository: parsed(parseRepositoryName, 'a repository name'),
+  reference: parsed(parseReference, 'a tag or digest'),
+  time: TIME,
+  /** Pairs sorted by writer, each writer once: one encoding for one context. */
+  seen: z
+    .array(z.tuple([parsed(parsePeerId, 'a peer id'), TIME]))
+    .max(MAX_WRITERS)
+    .refine((pairs) =>
+      pairs.every(([writer], at) => at === 0 || (pairs[at - 1]?.[0] ?? '') < writer),
+    ),
+}
+
+const PAYLOAD = z.discriminatedUnion('kind', [
+  z.strictObject({
+    ...COMMON,
+    kind: z.literal('put'),
+    digest: parsed(parseDigest, 'a digest'),
+    mediaType: z.string().min(1).max(255),
+    size: z.int().nonnegative(),
+    subject: parsed(parseDigest, 'a digest').optional(),
+  }),
+  z.strictObject({ ...COMMON, kind: z.literal('delete') }),
+])
+
+function toPayload(record: TagRecord): object {
+  const seen = [...record.seen].sort(([a], [b]) => (a < b ? -1 : 1))
+  return { domain: DOMAIN, version: VERSION, ...record, seen }
+}
+
+/** The record, or what is wrong with it. */
+function decodePayload(payload: Uint8Array): TagRecord | string {
+  let value: unknown
+  try {
+    value = cbor.decode(payload)
+  } catch {
+    return 'payload is not CBOR'
+  }
+  const result = PAYLOAD.safeParse(value)
+  if (!result.success) {
+    const [issue] = result.error.issues
+    return `${issue?.path.join('.')}: ${issue?.message}`
+  }
+  const { domain: _domain, version: _version, seen, ...rest } = result.data
+  if (rest.kind === 'put' && isDigest(rest.reference) && rest.reference !== rest.digest) {
+    return 'digest: differs from the reference'
+  }
+  return { ...rest, seen: new Map<PeerId, Time>(seen) } as TagRecord
+}

@@ -1,0 +1,92 @@
+/** Reads what this node serves: rows of the index, bytes of the blob store. */
+
+import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
+import { isDigest } from '../oci/name.ts'
+import type { BlobStore } from './blob-store.ts'
+import type { ContentReader, ManifestStat, Page, ReferrerDescriptor } from './content.ts'
+import type { IndexDb } from './index-db.ts'
+import {
+  BLOB,
+  ENTRY,
+  MANIFEST,
+  pairKey,
+  REFERRER,
+  REPOSITORY,
+  secondOf,
+  TAG,
+} from './index-tables.ts'
+
+export interface ContentReaderDeps {
+  readonly index: IndexDb
+  readonly blobs: BlobStore
+}
+
+export function createContentReader({ index, blobs }: ContentReaderDeps): ContentReader {
+  function stat(repository: RepositoryName, reference: Reference): ManifestStat | undefined {
+    const digest = isDigest(reference) ? reference : index.get(TAG, pairKey(repository, reference))
+    if (digest === undefined) return undefined
+    const row = index.get(MANIFEST, pairKey(repository, digest))
+    return row && { digest, mediaType: row.mediaType, size: row.size }
+  }
+
+  /** Fallback tags name an image index of referrers, not a referrer: only records with a `subject` count here. */
+  function referrer(repository: RepositoryName, reference: Reference): ReferrerDescriptor[] {
+    const digest = isDigest(reference)
+      ? reference
+      : index.get(ENTRY, pairKey(repository, reference))?.held?.digest
+    const row = digest && index.get(MANIFEST, pairKey(repository, digest))
+    if (digest === undefined || row?.subject === undefined) return []
+    const { mediaType, size, artifactType, annotations } = row
+    const descriptor = { mediaType, digest, size }
+    return [
+      {
+        ...descriptor,
+        ...(artifactType === undefined ? {} : { artifactType }),
+        ...(annotations === undefined ? {} : { annotations }),
+      },
+    ]
+  }
+
+  return {
+    statManifest: async (repository, reference) => stat(repository, reference),
+    readManifest: async (repository, reference) => {
+      const found = stat(repository, reference)
+      const bytes = found && (await blobs.readAll(found.digest))
+      return found && bytes && { digest: found.digest, mediaType: found.mediaType, bytes }
+    },
+    statBlob: async (repository, digest) => {
+      const key = pairKey(repository, digest)
+      // Manifests are blobs too: `GET /blobs/<manifest digest>` is how some clients read them.
+      if (!index.get(BLOB, key) && !index.get(MANIFEST, key)) return undefined
+      return blobs.stat(digest)
+    },
+    hasRepository: (repository) => (index.get(REPOSITORY, repository)?.manifests ?? 0) > 0,
+    tags: async (repository, page) => {
+      const rows = await index.page(TAG, within(repository, page))
+      return rows.map(([key]) => secondOf(key) as Tag)
+    },
+    repositories: async ({ after, limit }) => {
+      const names: RepositoryName[] = []
+      let last = after ?? ''
+      while (names.length < limit) {
+        const rows = await index.page(REPOSITORY, { after: last, limit })
+        for (const [name, { manifests }] of rows) {
+          if (manifests > 0 && names.length < limit) names.push(name as RepositoryName)
+        }
+        if (rows.length < limit) break
+        last = rows.at(-1)?.[0] ?? last
+      }
+      return names
+    },
+    referrers: async (repository, subject) => {
+      const references = index.get(REFERRER, pairKey(repository, subject)) ?? []
+      const found = references.flatMap((reference) => referrer(repository, reference))
+      return [...new Map(found.map((one) => [one.digest, one] as const)).values()]
+    },
+  }
+}
+
+/** Rows of one repository: NUL ends its name, \x01 follows NUL. */
+function within(repository: RepositoryName, { after, limit }: Page) {
+  return { after: pairKey(repository, after ?? ''), below: `${repository}\x01`, limit }
+}

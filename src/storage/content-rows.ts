@@ -1,0 +1,98 @@
+/** The rows and links that a manifest is made of, written and removed inside a transaction: one place for both. */
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor, Manifest } from '../oci/manifest.ts'
+import type { RepositoryName, Tag } from '../oci/name.ts'
+import type { Transaction } from './index-db.ts'
+import { addTo, removeFrom } from './index-lists.ts'
+import { BLOB, MANIFEST, type ManifestRow, PARENT, pairKey, REPOSITORY } from './index-tables.ts'
+import {
+  layerLinkPath,
+  revisionLinkPath,
+  tagCurrentLinkPath,
+  tagIndexLinkPath,
+  tagPath,
+} from './layout.ts'
+import type { Ledger } from './ledger.ts'
+import type { LinkJournal } from './link-journal.ts'
+
+export interface ContentRowsDeps {
+  readonly ledger: Ledger
+  readonly links: LinkJournal
+}
+
+export interface ContentRows {
+  putManifest(tx: Transaction, repository: RepositoryName, digest: Digest, row: ManifestRow): void
+  removeManifest(tx: Transaction, repository: RepositoryName, digest: Digest): boolean
+  putBlob(
+    tx: Transaction,
+    repository: RepositoryName,
+    blob: Pick<Descriptor, 'digest' | 'size'>,
+  ): void
+  removeBlob(tx: Transaction, repository: RepositoryName, digest: Digest): boolean
+  /** What the node serves for a tag; undefined = nothing. */
+  putTag(tx: Transaction, repository: RepositoryName, tag: Tag, digest: Digest): void
+  removeTag(tx: Transaction, repository: RepositoryName, tag: Tag): void
+}
+
+export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRows {
+  function count(tx: Transaction, repository: RepositoryName, by: 1 | -1): void {
+    const { manifests, changes } = tx.get(REPOSITORY, repository) ?? { manifests: 0, changes: 0 }
+    tx.put(REPOSITORY, repository, { manifests: manifests + by, changes: changes + 1 })
+  }
+
+  function putBlob(
+    tx: Transaction,
+    repository: RepositoryName,
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+  ): void {
+    const key = pairKey(repository, digest)
+    if (tx.get(BLOB, key) !== undefined) return
+    tx.put(BLOB, key, { size })
+    links.write(tx, layerLinkPath(repository, digest), digest)
+  }
+
+  return {
+    putBlob,
+    putManifest: (tx, repository, digest, row) => {
+      const key = pairKey(repository, digest)
+      for (const blob of row.blobs) putBlob(tx, repository, blob)
+      if (tx.get(MANIFEST, key) !== undefined) return
+      tx.put(MANIFEST, key, row)
+      count(tx, repository, 1)
+      for (const child of row.manifests) addTo(tx, PARENT, pairKey(repository, child), digest)
+      links.write(tx, revisionLinkPath(repository, digest), digest)
+      // Its children are known only now: signatures of a child may be wanted because of this index.
+      if (row.manifests.length > 0) ledger.renumberReferrers(tx, repository, digest)
+    },
+    removeManifest: (tx, repository, digest) => {
+      const key = pairKey(repository, digest)
+      const row = tx.get(MANIFEST, key)
+      if (row === undefined) return false
+      tx.delete(MANIFEST, key)
+      count(tx, repository, -1)
+      for (const child of row.manifests) {
+        removeFrom(tx, PARENT, pairKey(repository, child), digest)
+      }
+      links.remove(tx, revisionLinkPath(repository, digest))
+      return true
+    },
+    removeBlob: (tx, repository, digest) => {
+      const key = pairKey(repository, digest)
+      if (tx.get(BLOB, key) === undefined) return false
+      tx.delete(BLOB, key)
+      links.remove(tx, layerLinkPath(repository, digest))
+      return true
+    },
+    putTag: (tx, repository, tag, digest) => {
+      links.write(tx, tagIndexLinkPath(repository, tag, digest), digest)
+      links.write(tx, tagCurrentLinkPath(repository, tag), digest)
+    },
+    removeTag: (tx, repository, tag) => links.remove(tx, tagPath(repository, tag)),
+  }
+}
+
+/** What the index keeps of a manifest. */
+export function manifestRow(manifest: Manifest, size: number): ManifestRow {
+  const { manifests, ...rest } = manifest
+  return { ...rest, size, manifests: manifests.map(({ digest }) => digest) }
+}

@@ -1,0 +1,234 @@
+/** A writer's changes: pushed by its clients, signed by the node, one durable commit each. */
+
+import type { EventBus } from '../events/event-bus.ts'
+import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.ts'
+import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
+import type { Author } from '../record/author.ts'
+import { visibleOf } from '../record/history.ts'
+import type { PutRecord, RecordKey, SignedRecord } from '../record/tag-record.ts'
+import type { BlobStore } from './blob-store.ts'
+import type { ContentWriter, PushedManifest } from './content.ts'
+import { type ContentRows, manifestRow } from './content-rows.ts'
+import type { IndexDb, Transaction } from './index-db.ts'
+import {
+  BLOB,
+  ENTRY,
+  MANIFEST,
+  PARENT,
+  pairKey,
+  REPOSITORY,
+  SHOWS,
+  secondOf,
+} from './index-tables.ts'
+import { historyOf, type Ledger } from './ledger.ts'
+
+export interface ContentWriterDeps {
+  readonly index: IndexDb
+  readonly blobs: BlobStore
+  readonly ledger: Ledger
+  readonly rows: ContentRows
+  readonly author: Author
+  readonly events: EventBus
+  /** Whether a tag of the repository may be moved once it exists. */
+  readonly tagsMayMove: (repository: RepositoryName) => boolean
+}
+
+export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
+  const { index, blobs, ledger, rows, author, events } = deps
+
+  function publish(tx: Transaction, signed: SignedRecord, digest: Digest | undefined): void {
+    ledger.add(tx, signed)
+    ledger.hold(tx, signed.record, digest === undefined ? undefined : { digest, coverage: 'all' })
+    tx.afterCommit(() => {
+      events.emit({ kind: 'record-stored', signed, arrival: { via: 'push' } })
+      const { repository, reference } = signed.record
+      const change = { kind: 'visible-changed', key: { repository, reference } } as const
+      events.emit(digest === undefined ? change : { ...change, digest })
+    })
+  }
+
+  /** Signs and shows a pushed manifest, unless the key says exactly that already. */
+  function announce(
+    tx: Transaction,
+    key: RecordKey,
+    facts: Omit<PutRecord, 'realm' | 'time' | 'seen'>,
+  ): void {
+    const row = tx.get(ENTRY, pairKey(key.repository, key.reference))
+    const history = historyOf(row)
+    const shown = visibleOf(history)?.record.digest
+    const isSettled = history.length === 1 && row?.held?.digest === facts.digest
+    if (shown === facts.digest && isSettled) return
+    publish(
+      tx,
+      sign(() => author.sign(facts, history)),
+      facts.digest,
+    )
+    if (!isDigest(key.reference)) rows.putTag(tx, key.repository, key.reference, facts.digest)
+  }
+
+  function withdraw(tx: Transaction, key: RecordKey): void {
+    const history = historyOf(tx.get(ENTRY, pairKey(key.repository, key.reference)))
+    publish(
+      tx,
+      sign(() => author.sign({ kind: 'delete', ...key }, history)),
+      undefined,
+    )
+    if (!isDigest(key.reference)) rows.removeTag(tx, key.repository, key.reference)
+  }
+
+  return {
+    pushManifest: async ({ repository, reference, mediaType, bytes }: PushedManifest) => {
+      const digest = digestOf(bytes, isDigest(reference) ? algorithmOf(reference) : 'sha256')
+      if (isDigest(reference) && reference !== digest) {
+        const message = `the manifest's digest is ${digest}, pushed as ${reference}`
+        throw new OciError('DIGEST_INVALID', { message })
+      }
+      const parse = parseManifest(bytes, mediaType)
+      if (parse.kind === 'invalid')
+        throw new OciError('MANIFEST_INVALID', { message: parse.reason })
+      const { manifest } = parse
+      await blobs.put(digest, bytes)
+      const sizes = await sizesOf(blobs, manifest.blobs)
+      await index.transact((tx) => {
+        refuseMissing(tx, repository, manifest, sizes)
+        refuseMovedTag(deps, tx, { repository, reference }, digest)
+        rows.putManifest(tx, repository, digest, manifestRow(manifest, bytes.length))
+        const { subject, mediaType: type } = manifest
+        const facts = { kind: 'put', repository, reference, digest, size: bytes.length } as const
+        const about = subject === undefined ? {} : { subject }
+        announce(tx, { repository, reference }, { ...facts, mediaType: type, ...about })
+      })
+      const { subject } = manifest
+      return subject === undefined ? { digest } : { digest, subject }
+    },
+
+    linkBlob: async (repository, digest) => {
+      const stat = await blobs.stat(digest)
+      if (stat === undefined) throw new OciError('BLOB_UNKNOWN', { detail: { digest } })
+      await index.transact((tx) => rows.putBlob(tx, repository, { digest, size: stat.size }))
+    },
+
+    deleteTag: (repository, tag) =>
+      index.transact((tx) => {
+        const key = { repository, reference: tag }
+        const row = tx.get(ENTRY, pairKey(repository, tag))
+        if (row?.held === undefined && visibleOf(historyOf(row)) === undefined) return false
+        withdraw(tx, key)
+        return true
+      }),
+
+    deleteManifest: (repository, digest) =>
+      index.transact((tx) => {
+        if (tx.get(MANIFEST, pairKey(repository, digest)) === undefined) return false
+        for (const tag of tx.get(SHOWS, pairKey(repository, digest)) ?? []) {
+          withdraw(tx, { repository, reference: tag as Tag })
+        }
+        withdraw(tx, { repository, reference: digest })
+        // An index that is served here needs its children: the delete is known, the bytes stay.
+        if (tx.get(PARENT, pairKey(repository, digest)) === undefined) {
+          rows.removeManifest(tx, repository, digest)
+        }
+        return true
+      }),
+
+    unlinkBlob: async (repository, digest) => {
+      for (;;) {
+        const before = index.get(REPOSITORY, repository)?.changes
+        const user = await manifestNaming(index, repository, digest)
+        if (user !== undefined) {
+          const message = `manifest ${user} names this blob; delete the manifest first`
+          throw new OciError('DENIED', { message })
+        }
+        const outcome = await index.transact((tx) => {
+          // A manifest that came while the others were looked through may name the blob: look again.
+          if (tx.get(REPOSITORY, repository)?.changes !== before) return 'again'
+          return rows.removeBlob(tx, repository, digest)
+        })
+        if (outcome !== 'again') return outcome
+      }
+    },
+  }
+}
+
+function sign(make: () => SignedRecord): SignedRecord {
+  try {
+    return make()
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new OciError('MANIFEST_INVALID', { message: `cannot be announced: ${cause.message}` })
+  }
+}
+
+function refuseMovedTag(
+  { tagsMayMove }: ContentWriterDeps,
+  tx: Transaction,
+  { repository, reference }: RecordKey,
+  digest: Digest,
+): void {
+  if (isDigest(reference) || tagsMayMove(repository)) return
+  const shown = visibleOf(historyOf(tx.get(ENTRY, pairKey(repository, reference))))?.record.digest
+  if (shown === undefined || shown === digest) return
+  const message = `tags of ${repository} are immutable: ${reference} is ${shown}; push another tag`
+  throw new OciError('DENIED', { message })
+}
+
+/** Children before parents: a manifest is refused while the repository lacks one of its blobs or manifests. */
+function refuseMissing(
+  tx: Transaction,
+  repository: RepositoryName,
+  manifest: Manifest,
+  sizes: ReadonlyMap<Digest, number>,
+): void {
+  const blobs = manifest.blobs.filter(
+    ({ digest }) => !sizes.has(digest) || tx.get(BLOB, pairKey(repository, digest)) === undefined,
+  )
+  const manifests = manifest.manifests.filter(
+    ({ digest }) => tx.get(MANIFEST, pairKey(repository, digest)) === undefined,
+  )
+  const missing = [...blobs, ...manifests]
+  if (missing.length > 0) {
+    const names = missing.map(({ digest }) => digest)
+    const message = `push these to ${repository} first: ${names.slice(0, 5).join(', ')}`
+    throw new OciError('MANIFEST_BLOB_UNKNOWN', { message, detail: { missing: names } })
+  }
+  for (const { digest, size } of manifest.blobs) {
+    if (sizes.get(digest) === size) continue
+    const message = `${digest} has ${sizes.get(digest)} bytes, the manifest says ${size}`
+    throw new OciError('SIZE_INVALID', { message })
+  }
+}
+
+async function sizesOf(
+  blobs: BlobStore,
+  descriptors: readonly Descriptor[],
+): Promise<ReadonlyMap<Digest, number>> {
+  const sizes = new Map<Digest, number>()
+  await Promise.all(
+    descriptors.map(async ({ digest }) => {
+      const stat = await blobs.stat(digest)
+      if (stat !== undefined) sizes.set(digest, stat.size)
+    }),
+  )
+  return sizes
+}
+
+/** Rows read at a time while a repository's manifests are looked through. */
+const PAGE = 256
+
+async function manifestNaming(
+  index: IndexDb,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<string | undefined> {
+  let after = pairKey(repository, '')
+  for (;;) {
+    const page = await index.page(MANIFEST, { after, below: `${repository}\x01`, limit: PAGE })
+    const user = page.find(([, { blobs }]) => blobs.some((blob) => blob.digest === digest))
+    if (user !== undefined) return secondOf(user[0])
+    const last = page.at(-1)
+    if (page.length < PAGE || last === undefined) return undefined
+    after = last[0]
+  }
+}

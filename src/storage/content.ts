@@ -1,0 +1,104 @@
+/** Content: what this node serves, repository by repository. Children first, one durable commit, then it is visible. */
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor, Manifest } from '../oci/manifest.ts'
+import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
+import type { RecordKey } from '../record/tag-record.ts'
+
+export interface StoredManifest {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** Exactly as pushed. */
+  readonly bytes: Uint8Array
+}
+
+export interface ManifestStat {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface Page {
+  /** Only names greater than this one. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+/** What readers may ask. */
+export interface ContentReader {
+  statManifest(repository: RepositoryName, reference: Reference): Promise<ManifestStat | undefined>
+  readManifest(
+    repository: RepositoryName,
+    reference: Reference,
+  ): Promise<StoredManifest | undefined>
+  /** A blob that this repository may serve: linked here, and on disk. */
+  statBlob(
+    repository: RepositoryName,
+    digest: Digest,
+  ): Promise<{ readonly size: number } | undefined>
+  /** Whether the repository exists: it has a manifest. */
+  hasRepository(repository: RepositoryName): boolean
+  /** Names in order. */
+  tags(repository: RepositoryName, page: Page): Promise<readonly Tag[]>
+  repositories(page: Page): Promise<readonly RepositoryName[]>
+  /** Manifests whose subject is `subject`, as descriptors with artifactType and annotations. */
+  referrers(repository: RepositoryName, subject: Digest): Promise<readonly ReferrerDescriptor[]>
+}
+
+export interface ReferrerDescriptor extends Descriptor {
+  readonly artifactType?: string
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+export interface PushedManifest {
+  readonly repository: RepositoryName
+  readonly reference: Reference
+  /** The Content-Type of the push. */
+  readonly mediaType: string | undefined
+  readonly bytes: Uint8Array
+}
+
+/** What a writer's clients may change. Every change is signed, durable and visible when the promise resolves. */
+export interface ContentWriter {
+  /**
+   * @throws OciError MANIFEST_INVALID, DIGEST_INVALID (reference is another digest), MANIFEST_BLOB_UNKNOWN (a child is
+   *   missing; `detail` lists them).
+   */
+  pushManifest(
+    push: PushedManifest,
+  ): Promise<{ readonly digest: Digest; readonly subject?: Digest }>
+  /** A verified blob of the store becomes one that the repository may serve. @throws OciError BLOB_UNKNOWN */
+  linkBlob(repository: RepositoryName, digest: Digest): Promise<void>
+  /** @returns false when there is no such tag. */
+  deleteTag(repository: RepositoryName, tag: Tag): Promise<boolean>
+  /** Deletes the manifest and every tag that shows it. @returns false when there is none. */
+  deleteManifest(repository: RepositoryName, digest: Digest): Promise<boolean>
+  /** The repository no longer serves the blob. @throws OciError DENIED while a manifest there names it. */
+  unlinkBlob(repository: RepositoryName, digest: Digest): Promise<boolean>
+}
+
+/** A manifest fetched from another node: verified, with its children here. */
+export interface PulledManifest {
+  readonly digest: Digest
+  readonly bytes: Uint8Array
+  readonly manifest: Manifest
+}
+
+export interface PulledImage {
+  readonly repository: RepositoryName
+  /** Children before parents; the last one is the one that the references name. */
+  readonly manifests: readonly PulledManifest[]
+  readonly references: readonly Reference[]
+}
+
+/** What the mesh may change: content that a record names becomes visible, or goes. */
+export interface ContentKeeper {
+  /** One commit for the whole image. References whose newest record names another digest are left alone. */
+  commitPulled(image: PulledImage): Promise<void>
+  /** Shows what the newest record names, where the repository has it complete. @returns whether it is shown now. */
+  show(key: RecordKey): Promise<boolean>
+  /** Applies a delete: the node serves the reference no more. */
+  drop(key: RecordKey): Promise<void>
+  /** Whether the repository has the manifest, and so everything that it needs. */
+  isComplete(repository: RepositoryName, digest: Digest): boolean
+}

@@ -1,0 +1,26 @@
+/**
+ * Small lists in one row: the tags of a digest, the parents of a child, the referrers of a subject. Sorted, so that
+ * equal content gives equal rows. They are rewritten whole, so they suit hundreds of members, not millions.
+ */
+import type { Table, Transaction } from './index-db.ts'
+
+export function addTo<T extends string>(
+  tx: Transaction,
+  table: Table<readonly T[]>,
+  key: string,
+  member: T,
+): void {
+  const members = tx.get(table, key) ?? []
+  if (!members.includes(member)) tx.put(table, key, [...members, member].sort())
+}
+
+export function removeFrom<T extends string>(
+  tx: Transaction,
+  table: Table<readonly T[]>,
+  key: string,
+  member: T,
+): void {
+  const members = (tx.get(table, key) ?? []).filter((other) => other !== member)
+  if (members.length === 0) tx.delete(table, key)
+  else tx.put(table, key, members)
+}

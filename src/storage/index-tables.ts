@@ -1,0 +1,138 @@
+/**
+ * The whole index, drawn: every table, its key and its value. Values are CBOR. A change of a key or value is a new
+ * INDEX_VERSION, with a migration; golden rows stand in `test/unit/storage/golden/`.
+ *
+ *   meta       <name>                       version, epochs, last numbers
+ *   entry      repository NUL reference     Row of the ledger: number, records, what is held
+ *   feed       number (16 digits)           repository NUL reference
+ *   tag        repository NUL tag           digest that the node serves
+ *   manifest   repository NUL digest        what the manifest needs, so that nobody reads its bytes again
+ *   blob       repository NUL digest        a blob that the repository may serve
+ *   repository name                         how many manifests it has
+ *   shows      repository NUL digest        tags whose newest record names the digest
+ *   parent     repository NUL digest        indexes here that have the digest as a child
+ *   referrer   repository NUL digest        references of records whose subject is the digest
+ *   job        repository @ digest          attempts, errors and times of a job
+ *   cursor     peer id                      how far this node has read the peer's feed
+ *   parked     record id                    verified records whose time or right has not come yet
+ *   pending    number (16 digits)           link files that a commit still has to write
+ */
+import { Encoder } from 'cbor-x'
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/manifest.ts'
+import type { Reference, Tag } from '../oci/name.ts'
+import type { Table } from './index-db.ts'
+
+export const INDEX_VERSION = 1
+
+export interface Held {
+  /** What the node serves for the reference: complete, verified, on disk. */
+  readonly digest: Digest
+  /** The platforms it is complete for. */
+  readonly coverage: 'all' | readonly string[]
+}
+
+export interface EntryRow {
+  /** Place in the feed. */
+  readonly number: number
+  /** Signed records, as they came. */
+  readonly records: readonly Uint8Array[]
+  readonly held?: Held
+}
+
+export interface ManifestRow {
+  readonly mediaType: string
+  /** Bytes of the manifest. */
+  readonly size: number
+  readonly manifests: readonly Digest[]
+  readonly blobs: readonly Descriptor[]
+  readonly subject?: Digest
+  readonly artifactType?: string
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+export interface RepositoryRow {
+  /** How many manifests it has; a repository with none does not exist for clients. */
+  readonly manifests: number
+  /** Grows whenever a manifest comes or goes: who looked through them can tell that nothing happened since. */
+  readonly changes: number
+}
+
+export interface MetaRow {
+  readonly version?: number
+  /** Newest last. `start` is the feed's number when the epoch began. */
+  readonly epochs?: readonly { readonly epoch: string; readonly start: number }[]
+  /** Last number given out. */
+  readonly last?: number
+  /** Greatest logical time this node ever signed or saw. */
+  readonly time?: number
+}
+
+export interface JobRow {
+  readonly references: readonly Reference[]
+  readonly attempts: number
+  readonly createdAtMs: number
+  readonly changedAtMs: number
+  readonly nextTryAtMs?: number
+  readonly reason?: string
+  /** Id of the record for which a person holds the job: until a retry, or another record. */
+  readonly heldFor?: string
+}
+
+export interface CursorRow {
+  /** Hash of the filter and of the origins: another one means to begin again. */
+  readonly filter: string
+  readonly epoch: string
+  readonly number: number
+}
+
+export interface ParkedRow {
+  readonly bytes: Uint8Array
+  /** Name of the node that handed it over. */
+  readonly from: string
+  readonly reason: 'no-writer' | 'future'
+}
+
+export type LinkChange =
+  | { readonly kind: 'write'; readonly path: string; readonly digest: Digest }
+  | { readonly kind: 'remove'; readonly path: string }
+
+const cbor = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false })
+
+function table<V>(name: string): Table<V> {
+  return {
+    name,
+    encode: (value) => cbor.encode(value),
+    decode: (bytes) => cbor.decode(bytes) as V,
+  }
+}
+
+export const META = table<MetaRow>('meta')
+export const ENTRY = table<EntryRow>('entry')
+export const FEED = table<string>('feed')
+export const TAG = table<Digest>('tag')
+export const MANIFEST = table<ManifestRow>('manifest')
+export const BLOB = table<{ readonly size: number }>('blob')
+export const REPOSITORY = table<RepositoryRow>('repository')
+export const SHOWS = table<readonly Tag[]>('shows')
+export const PARENT = table<readonly Digest[]>('parent')
+export const REFERRER = table<readonly Reference[]>('referrer')
+export const JOB = table<JobRow>('job')
+export const CURSOR = table<CursorRow>('cursor')
+export const PARKED = table<ParkedRow>('parked')
+export const PENDING = table<readonly LinkChange[]>('pending')
+
+/** A number as a key: 16 digits hold every safe integer, and sort as numbers do. */
+export function numberKey(number: number): string {
+  return String(number).padStart(16, '0')
+}
+
+/** Two parts as a key; NUL stands in no repository name, tag or digest. */
+export function pairKey(first: string, second: string): string {
+  return `${first}\0${second}`
+}
+
+/** The second part of a pair. */
+export function secondOf(key: string): string {
+  return key.slice(key.indexOf('\0') + 1)
+}

@@ -1,0 +1,94 @@
+/**
+ * The link journal: link files follow the index. A commit writes what they must become into the same durable batch;
+ * this part carries it out in order and forgets it then. After a crash only what is left here is replayed.
+ */
+
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { IndexDb, Transaction } from './index-db.ts'
+import { type LinkChange, META, numberKey, PENDING } from './index-tables.ts'
+
+/** What carries changes out: files in distribution's layout, or nothing where the store keeps no files. */
+export interface LinkFiles {
+  /** Durable when it resolves. Applying the same change twice is the same as once. */
+  apply(changes: readonly LinkChange[]): Promise<void>
+}
+
+export interface LinkJournal extends AsyncDisposable {
+  write(tx: Transaction, path: string, digest: Digest): void
+  remove(tx: Transaction, path: string): void
+  /** Resolves when no change is left to carry out. */
+  settled(): Promise<void>
+}
+
+/** Rows carried out between two index writes. */
+const ROWS_AT_ONCE = 64
+/** Wait after a failure (full disk), milliseconds: soon enough after space returns, rare enough for the log. */
+const RETRY_MS = 5_000
+
+export interface LinkJournalDeps {
+  readonly index: IndexDb
+  readonly files: LinkFiles
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Starts with what an earlier run left. */
+export function createLinkJournal({ index, files, clock, logger }: LinkJournalDeps): LinkJournal {
+  const stop = new AbortController()
+  let running: Promise<void> | undefined
+  let again = false
+
+  function wake(): void {
+    again = true
+    running ??= drain().finally(() => {
+      running = undefined
+      if (again && !stop.signal.aborted) wake()
+    })
+  }
+
+  async function drain(): Promise<void> {
+    while (again && !stop.signal.aborted) {
+      again = false
+      try {
+        while (await carryOut()) {}
+      } catch (err) {
+        if (stop.signal.aborted) return
+        logger.error({ err }, 'link files not written, will be tried again')
+        again = true
+        await clock.sleep(RETRY_MS, { signal: stop.signal }).catch(() => {})
+      }
+    }
+  }
+
+  async function carryOut(): Promise<boolean> {
+    const rows = await index.page(PENDING, { limit: ROWS_AT_ONCE })
+    if (rows.length === 0) return false
+    await files.apply(rows.flatMap(([, changes]) => changes))
+    await index.transact((tx) => {
+      for (const [key] of rows) tx.delete(PENDING, key)
+    })
+    return true
+  }
+
+  function note(tx: Transaction, change: LinkChange): void {
+    const number = (tx.get(META, 'pending')?.last ?? 0) + 1
+    tx.put(META, 'pending', { last: number })
+    tx.put(PENDING, numberKey(number), [change])
+    tx.afterCommit(wake)
+  }
+
+  wake()
+  return {
+    write: (tx, path, digest) => note(tx, { kind: 'write', path, digest }),
+    remove: (tx, path) => note(tx, { kind: 'remove', path }),
+    settled: async () => {
+      while (running !== undefined) await running
+    },
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await running
+    },
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Fetches one blob into its stage and commits it: holders in turn, resumed by Range where the last one stopped, also
+ * after a restart. After a mismatch the blob is fetched again from its start, from one holder alone, another one first.
+ */
+import type { Digest } from '../oci/digest.ts'
+import { algorithmOf, hexOf } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/manifest.ts'
+import type { BlobStore, Stage, StageName } from '../storage/blob-store.ts'
+import type { NodeName } from '../topology/topology.ts'
+import type { Attempt, Failure } from './attempts.ts'
+import { summarize } from './attempts.ts'
+import type { PullTarget } from './pull-manifest.ts'
+import type { RegistrySource } from './registry-source.ts'
+
+export interface BlobPull {
+  readonly kind: 'pulled'
+  /** The holder that the last bytes came from; undefined when the stage was complete already. */
+  readonly from: NodeName | undefined
+}
+
+export interface PullBlobDeps {
+  readonly source: RegistrySource
+  readonly blobs: BlobStore
+  readonly onAttempt: (attempt: Attempt) => void
+  /** A transfer ended with verified bytes: how many came from whom. */
+  readonly onFetched: (digest: Digest, sizeBytes: number, from: NodeName) => void
+}
+
+export interface PullBlobOptions {
+  readonly signal: AbortSignal
+  /** Bytes here so far, as they come. */
+  readonly onProgress: (bytes: number) => void
+}
+
+export async function pullBlob(
+  deps: PullBlobDeps,
+  target: PullTarget & { readonly blob: Descriptor },
+  { signal, onProgress }: PullBlobOptions,
+): Promise<BlobPull | Failure> {
+  const { repository, blob, sources } = target
+  const { digest, size } = blob
+  const name = stageNameOf(digest)
+  const attempts: Attempt[] = []
+  const fail = (node: NodeName, outcome: Attempt['outcome'], reason: string) => {
+    const attempt = { node, repository, digest, outcome, reason }
+    attempts.push(attempt)
+    deps.onAttempt(attempt)
+  }
+  let stage = await deps.blobs.stage(name)
+  /** Who gave the bytes in the stage; bytes of an earlier run have no name. */
+  let givers = new Set<NodeName>()
+  /** After a mismatch nobody's bytes are mixed with another's. */
+  let isAlone = false
+  let left = [...sources]
+  const restart = async () => {
+    await stage.discard()
+    stage = await deps.blobs.stage(name)
+    givers = new Set()
+    onProgress(0)
+  }
+  try {
+    for (;;) {
+      if (stage.size >= size) {
+        const commit = await stage.commit(digest)
+        if (commit.kind === 'stored') {
+          const from = [...givers].at(-1)
+          if (from !== undefined) deps.onFetched(digest, size, from)
+          return { kind: 'pulled', from }
+        }
+        const [giver] = givers
+        const isProven = givers.size === 1 && giver !== undefined
+        if (isProven) fail(giver, 'corrupt', `gave ${commit.actual}`)
+        // Another holder first; one that is only suspected is asked again, last.
+        const suspects = isAlone || isProven ? [] : sources.filter((node) => givers.has(node))
+        left = [...left, ...suspects]
+        isAlone = true
+        await restart()
+        continue
+      }
+      const node = left.shift()
+      if (node === undefined) return summarize(attempts)
+      if (isAlone && stage.size > 0) await restart()
+      const { received, failure } = await fetchFrom(deps, node, target, stage, {
+        signal,
+        onProgress,
+      })
+      if (received) givers.add(node)
+      if (failure !== undefined) fail(node, failure.kind, failure.reason)
+    }
+  } finally {
+    await stage.close()
+  }
+}
+
+interface Fetched {
+  readonly received: boolean
+  readonly failure?: { readonly kind: 'absent' | 'unreachable'; readonly reason: string }
+}
+
+async function fetchFrom(
+  { source }: PullBlobDeps,
+  node: NodeName,
+  { repository, blob }: PullTarget & { readonly blob: Descriptor },
+  stage: Stage,
+  { signal, onProgress }: PullBlobOptions,
+): Promise<Fetched> {
+  const offset = stage.size
+  const answer = await source.blob(node, repository, blob.digest, { offset, signal })
+  if (answer.kind === 'absent')
+    return { received: false, failure: { kind: 'absent', reason: 'not there' } }
+  if (answer.kind === 'unreachable') return { received: false, failure: answer }
+  try {
+    // A holder without ranges starts at 0: what is here already is skipped, not written twice.
+    const skip = offset - answer.offset
+    await stage.append(counted(answer.body, skip, blob.size - offset, onProgress, offset), {
+      signal,
+    })
+    if (stage.size >= blob.size) return { received: stage.size > offset }
+    return cut(stage, offset, `ended after ${stage.size} of ${blob.size} bytes`)
+  } catch (err) {
+    signal.throwIfAborted()
+    if (!(err instanceof SourceError)) throw err
+    return cut(stage, offset, err.message)
+  }
+}
+
+function cut(stage: Stage, offset: number, reason: string): Fetched {
+  return { received: stage.size > offset, failure: { kind: 'unreachable', reason } }
+}
+
+/** Marks errors of the holder's side, so that a full disk is not blamed on it. */
+class SourceError extends Error {}
+
+/** The body without its first `skip` bytes; a body longer than `limit` is a fault of the holder. */
+async function* counted(
+  body: AsyncIterable<Uint8Array>,
+  skip: number,
+  limit: number,
+  onProgress: (bytes: number) => void,
+  offset: number,
+): AsyncGenerator<Uint8Array> {
+  let left = skip
+  let passed = 0
+  const chunks = body[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const { done, value } = await chunks.next().catch((err: unknown) => {
+        throw new SourceError(err instanceof Error ? err.message : String(err))
+      })
+      if (done === true) return
+      const chunk = value.subarray(Math.min(left, value.length))
+      left -= value.length - chunk.length
+      if (chunk.length === 0) continue
+      passed += chunk.length
+      if (passed > limit) throw new SourceError('more bytes than the manifest says')
+      yield chunk
+      onProgress(offset + passed)
+    }
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+export function stageNameOf(digest: Digest): StageName {
+  return `blob-${algorithmOf(digest)}-${hexOf(digest)}` as StageName
+}

@@ -1,0 +1,112 @@
+/** Asks another node's registry over HTTP, with the token that it handed out over the mesh. */
+import { Agent, request } from 'undici'
+import { messageOf } from '../lib/errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { NodeName } from '../topology/topology.ts'
+import type { Refused, RegistrySource } from './registry-source.ts'
+
+export interface Endpoint {
+  /** Base URL without a trailing slash. */
+  readonly endpoint: string
+  readonly token?: string | undefined
+}
+
+export interface RegistryClientDeps {
+  /** Where a node's registry is, and the token for it; undefined while it is not connected. */
+  readonly connect: (node: NodeName) => Endpoint | undefined
+}
+
+/** Connections to one node: enough for the workers' blobs side by side; TCP slow start makes more not faster. */
+const CONNECTIONS_PER_NODE = 16
+/** Answer headers must come within this, milliseconds: a node answers from its index, so silence is a fault. */
+const HEADERS_TIMEOUT_MS = 15_000
+/** No byte of a body for so long, milliseconds: the holder or the link is gone. There is no total timeout. */
+const IDLE_TIMEOUT_MS = 30_000
+const CONNECT_TIMEOUT_MS = 5_000
+
+export function createRegistryClient({
+  connect,
+}: RegistryClientDeps): RegistrySource & AsyncDisposable {
+  const agent = new Agent({
+    connections: CONNECTIONS_PER_NODE,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    bodyTimeout: IDLE_TIMEOUT_MS,
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+  })
+
+  async function get(
+    node: NodeName,
+    path: string,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ) {
+    const to = connect(node)
+    if (to === undefined) return unreachable('not connected')
+    const authorization = to.token === undefined ? {} : { authorization: `Bearer ${to.token}` }
+    try {
+      const url = `${to.endpoint}${path}`
+      const answer = await request(url, {
+        dispatcher: agent,
+        signal,
+        headers: { ...headers, ...authorization },
+      })
+      if (answer.statusCode === 200 || answer.statusCode === 206) return answer
+      await answer.body.dump({ limit: 65_536, signal })
+      if (answer.statusCode === 404) return { kind: 'absent' } as const
+      return unreachable(`GET ${path} answered ${answer.statusCode}`)
+    } catch (err) {
+      signal.throwIfAborted()
+      return unreachable(messageOf(err))
+    }
+  }
+
+  return {
+    manifest: async (node, repository, digest, { signal }) => {
+      const accept = MANIFEST_MEDIA_TYPES.join(', ')
+      const path = `/v2/${repository}/manifests/${digest}`
+      const answer = await get(node, path, { accept }, signal)
+      if ('kind' in answer) return answer
+      try {
+        const bytes = await readBounded(answer.body, MAX_MANIFEST_BYTES)
+        const mediaType = answer.headers['content-type']
+        return { kind: 'manifest', bytes, mediaType: String(mediaType ?? '') || undefined }
+      } catch (err) {
+        signal.throwIfAborted()
+        return unreachable(messageOf(err))
+      }
+    },
+    blob: async (node, repository, digest, { offset, signal }) => {
+      const range: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {}
+      const answer = await get(node, `/v2/${repository}/blobs/${digest}`, range, signal)
+      if ('kind' in answer) return answer
+      const from = answer.statusCode === 200 ? 0 : startOf(answer.headers['content-range'])
+      if (from === 0 || from === offset) return { kind: 'blob', offset: from, body: answer.body }
+      answer.body.destroy()
+      return unreachable(`asked for bytes from ${offset}, got ${answer.headers['content-range']}`)
+    },
+    [Symbol.asyncDispose]: () => agent.destroy(),
+  }
+}
+
+function unreachable(reason: string): Extract<Refused, { readonly kind: 'unreachable' }> {
+  return { kind: 'unreachable', reason }
+}
+
+/** The first byte of `bytes 0-99/200`; -1 when there is none. */
+function startOf(contentRange: string | string[] | undefined): number {
+  const start = /^bytes (\d+)-/.exec(String(contentRange ?? ''))?.[1]
+  return start === undefined ? -1 : Number(start)
+}
+
+async function readBounded(body: AsyncIterable<Uint8Array>, limit: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > limit) throw new RangeError(`manifest is larger than ${limit} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, size)
+}

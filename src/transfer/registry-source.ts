@@ -1,0 +1,41 @@
+/** The RegistrySource port: content of another node, by digest. Outcomes are data; only aborts are thrown. */
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { NodeName } from '../topology/topology.ts'
+
+/** Why a holder did not give what was asked for. */
+export type Refused =
+  /** It does not have it, or does not let this node see it. */
+  | { readonly kind: 'absent' }
+  /** Not reached, or an answer that makes no sense. */
+  | { readonly kind: 'unreachable'; readonly reason: string }
+
+export interface ManifestAnswer {
+  readonly kind: 'manifest'
+  /** Not verified yet; at most MAX_MANIFEST_BYTES. */
+  readonly bytes: Uint8Array
+  readonly mediaType: string | undefined
+}
+
+export interface BlobAnswer {
+  readonly kind: 'blob'
+  /** First byte of the body: `offset` as asked for, or 0 where the holder ignored the range. */
+  readonly offset: number
+  /** Not verified yet. Ends early when the link is cut: it throws then. */
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+export interface RegistrySource {
+  manifest(
+    node: NodeName,
+    repository: RepositoryName,
+    digest: Digest,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ManifestAnswer | Refused>
+  blob(
+    node: NodeName,
+    repository: RepositoryName,
+    digest: Digest,
+    options: { readonly offset: number; readonly signal: AbortSignal },
+  ): Promise<BlobAnswer | Refused>
+}

@@ -1,0 +1,59 @@
+import { defineConfig } from 'vitest/config'
+
+/** Milliseconds. Real nodes start, dial and catch up; on two busy cores that takes tens of seconds. */
+const MESH_TIMEOUT = 120_000
+/** Milliseconds. Real clients pull and push whole images, and a container daemon starts first. */
+const CLIENTS_TIMEOUT = 180_000
+
+/** A folder. Every run leaves a JSON report there, which .ci/run adds up. */
+const reports = process.env.TEST_REPORTS
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    reporters: reports === undefined ? ['default'] : ['default', 'json'],
+    outputFile: { json: `${reports}/${process.pid}.json` },
+    // Groups run one after the other, so that what measures time is not beside what burns it.
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: [
+            'test/unit/**/*.test.ts',
+            'test/architecture/**/*.test.ts',
+            'test/contract/**/*.test.ts',
+          ],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
+          testTimeout: MESH_TIMEOUT,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'mesh',
+          include: ['test/mesh/**/*.test.ts'],
+          testTimeout: MESH_TIMEOUT,
+          hookTimeout: MESH_TIMEOUT,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'clients',
+          include: ['test/clients/**/*.test.ts'],
+          testTimeout: CLIENTS_TIMEOUT,
+          hookTimeout: CLIENTS_TIMEOUT,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+        },
+      },
+    ],
+  },
+})
