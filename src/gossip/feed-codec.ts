@@ -24,11 +24,13 @@ const REQUEST = z.strictObject({
   waitMs: z.int().min(0).max(60_000),
 })
 
+const SIGNED = z.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && value.length <= MAX_RECORD_BYTES,
+)
+
 const ENTRY = z.strictObject({
   /** Signed records, byte for byte. */
-  records: z
-    .array(z.instanceof(Uint8Array).refine((bytes) => bytes.length <= MAX_RECORD_BYTES))
-    .max(MAX_KEPT),
+  records: z.array(SIGNED).max(MAX_KEPT),
   /** What the sender serves for the key, whole. */
   held: z
     .string()

@@ -4,6 +4,7 @@
  */
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobView } from '../events/mesh-event.ts'
+import { reasonOf } from '../lib/abort.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -246,7 +247,7 @@ function woken(takers: (() => void)[], signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
       takers.splice(takers.indexOf(wake), 1)
-      reject(signal.reason)
+      reject(reasonOf(signal))
     }
     const wake = () => {
       signal.removeEventListener('abort', onAbort)

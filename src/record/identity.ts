@@ -51,6 +51,6 @@ function identityOf(privateKey: KeyObject): Identity {
     publicKey,
     seed: Uint8Array.from(pkcs8.subarray(-32)),
     sign: (bytes) => sign(null, bytes, privateKey),
-    toPem: () => privateKey.export({ format: 'pem', type: 'pkcs8' }) as string,
+    toPem: () => privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   }
 }

@@ -3,10 +3,10 @@
  * that no second envelope of the same record exists. The signature covers the payload, whose first field is the domain.
  */
 import { createHash, verify } from 'node:crypto'
-import { Encoder } from 'cbor-x'
 import { z } from 'zod'
 import { parseDigest } from '../oci/digest.ts'
 import { isDigest, parseReference, parseRepositoryName } from '../oci/name.ts'
+import { decodeCbor, encodeCbor } from './cbor-codec.ts'
 import type { Identity } from './identity.ts'
 import { keyObjectOf, type PeerId, PUBLIC_KEY_BYTES, parsePeerId, peerIdOf } from './peer-id.ts'
 import { MAX_RECORD_BYTES, MAX_WRITERS, type SignedRecord, type TagRecord } from './tag-record.ts'
@@ -17,15 +17,13 @@ const DOMAIN = 'entrepot/record'
 const SIGNATURE_BYTES = 64
 const PAYLOAD_AT = 1 + PUBLIC_KEY_BYTES + SIGNATURE_BYTES
 
-const cbor = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false })
-
 export type RecordDecode =
   | { readonly kind: 'record'; readonly signed: SignedRecord }
   | { readonly kind: 'invalid'; readonly reason: string }
 
 /** @throws RangeError when the signed record would be larger than MAX_RECORD_BYTES. */
 export function signRecord(record: TagRecord, identity: Identity): SignedRecord {
-  const payload = cbor.encode(toPayload(record))
+  const payload = encodeCbor(toPayload(record))
   const bytes = Buffer.concat([
     Uint8Array.of(VERSION),
     identity.publicKey,
@@ -137,7 +135,7 @@ function toPayload(record: TagRecord): object {
 function decodePayload(payload: Uint8Array): TagRecord | string {
   let value: unknown
   try {
-    value = cbor.decode(payload)
+    value = decodeCbor(payload)
   } catch {
     return 'payload is not CBOR'
   }

@@ -4,7 +4,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.ts'
-import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
+import { isDigest, type RepositoryName } from '../oci/name.ts'
 import type { Author } from '../record/author.ts'
 import { visibleOf } from '../record/history.ts'
 import type { PutRecord, RecordKey, SignedRecord } from '../record/tag-record.ts'
@@ -123,7 +123,7 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
       index.transact((tx) => {
         if (tx.get(MANIFEST, pairKey(repository, digest)) === undefined) return false
         for (const tag of tx.get(SHOWS, pairKey(repository, digest)) ?? []) {
-          withdraw(tx, { repository, reference: tag as Tag })
+          withdraw(tx, { repository, reference: tag })
         }
         withdraw(tx, { repository, reference: digest })
         // An index that is served here needs its children: the delete is known, the bytes stay.

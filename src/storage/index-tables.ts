@@ -17,10 +17,10 @@
  *   parked     record id                    verified records whose time or right has not come yet
  *   pending    number (16 digits)           link files that a commit still has to write
  */
-import { Encoder } from 'cbor-x'
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import type { Reference, Tag } from '../oci/name.ts'
+import { decodeCbor, encodeCbor } from '../record/cbor-codec.ts'
 import type { Table } from './index-db.ts'
 
 export const INDEX_VERSION = 1
@@ -97,13 +97,11 @@ export type LinkChange =
   | { readonly kind: 'write'; readonly path: string; readonly digest: Digest }
   | { readonly kind: 'remove'; readonly path: string }
 
-const cbor = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false })
-
 function table<V>(name: string): Table<V> {
   return {
     name,
-    encode: (value) => cbor.encode(value),
-    decode: (bytes) => cbor.decode(bytes) as V,
+    encode: encodeCbor,
+    decode: (bytes) => decodeCbor(bytes) as V,
   }
 }
 

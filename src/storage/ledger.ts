@@ -134,7 +134,7 @@ export async function openLedger(
       if (newSubject) addTo(tx, REFERRER, pairKey(repository, newSubject), reference)
     }
     if (isDigest(reference) || from?.digest === to?.digest) return
-    const tag = reference as Tag
+    const tag: Tag = reference
     if (from) removeFrom(tx, SHOWS, pairKey(repository, from.digest), tag)
     if (to) {
       addTo(tx, SHOWS, pairKey(repository, to.digest), tag)

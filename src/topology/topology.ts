@@ -40,6 +40,10 @@ export interface FormerPeerId {
 export interface Origin {
   matches(repository: RepositoryName): boolean
   readonly writers: readonly NodeName[]
+  /** A tag that exists may not be moved. */
+  readonly immutableTags: boolean
+  /** Canonical text of what the file says: for hashes. */
+  readonly meaning: string
 }
 
 export interface Policy {
@@ -48,6 +52,8 @@ export interface Policy {
   matchesTag(tag: Tag): boolean
   /** Manifests pushed by digest, without subject, flow too. */
   readonly untagged: boolean
+  /** Canonical text of what it lets through: for hashes. */
+  readonly meaning: string
 }
 
 /**

@@ -59,7 +59,10 @@ export function createFetcher({ source, blobs, sources, events }: FetcherDeps): 
       const tell = (bytes: number) => {
         for (const watcher of watching) watcher(bytes)
       }
-      const fly = (flightSignal: AbortSignal) => {
+      const fly = async (flightSignal: AbortSignal): Promise<BlobPull | Failure> => {
+        // Another job's flight may have brought it since this one looked what is missing.
+        const here = await blobs.stat(digest)
+        if (here?.size === blob.size) return { kind: 'pulled', from: undefined }
         const target = { repository, digest, sources: sources.rank(repository, image), blob }
         const deps = { source, blobs, onAttempt, onFetched }
         return pullBlob(deps, target, { signal: flightSignal, onProgress: tell })

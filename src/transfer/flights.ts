@@ -1,4 +1,5 @@
 /** One flight per digest, whoever asks: later callers join the one that runs. It ends when all of them have left. */
+import { reasonOf } from '../lib/abort.ts'
 
 export interface Flights<T> {
   /** Runs `fly`, or joins the flight of this name. `signal` takes the caller out; the last one out aborts the flight. */
@@ -49,7 +50,7 @@ export function createFlights<T>(): Flights<T> {
 
 function leaveOnAbort<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason)
+    const leave = () => reject(reasonOf(signal))
     signal.addEventListener('abort', leave, { once: true })
     result.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
   })

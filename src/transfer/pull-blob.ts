@@ -141,15 +141,15 @@ async function* counted(
 ): AsyncGenerator<Uint8Array> {
   let left = skip
   let passed = 0
-  const chunks = body[Symbol.asyncIterator]()
+  const chunks: AsyncIterator<Uint8Array, unknown> = body[Symbol.asyncIterator]()
   try {
     for (;;) {
-      const { done, value } = await chunks.next().catch((err: unknown) => {
+      const next = await chunks.next().catch((err: unknown) => {
         throw new SourceError(err instanceof Error ? err.message : String(err))
       })
-      if (done === true) return
-      const chunk = value.subarray(Math.min(left, value.length))
-      left -= value.length - chunk.length
+      if (next.done === true) return
+      const chunk = next.value.subarray(Math.min(left, next.value.length))
+      left -= next.value.length - chunk.length
       if (chunk.length === 0) continue
       passed += chunk.length
       if (passed > limit) throw new SourceError('more bytes than the manifest says')

@@ -1,9 +1,7 @@
 /** Asks another node's registry over HTTP, with the token that it handed out over the mesh. */
 import { Agent, request } from 'undici'
 import { messageOf } from '../lib/errors.ts'
-import type { Digest } from '../oci/digest.ts'
 import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
-import type { RepositoryName } from '../oci/name.ts'
 import type { NodeName } from '../topology/topology.ts'
 import type { Refused, RegistrySource } from './registry-source.ts'
 
@@ -84,7 +82,9 @@ export function createRegistryClient({
       const from = answer.statusCode === 200 ? 0 : startOf(answer.headers['content-range'])
       if (from === 0 || from === offset) return { kind: 'blob', offset: from, body: answer.body }
       answer.body.destroy()
-      return unreachable(`asked for bytes from ${offset}, got ${answer.headers['content-range']}`)
+      return unreachable(
+        `asked for bytes from ${offset}, got ${String(answer.headers['content-range'])}`,
+      )
     },
     [Symbol.asyncDispose]: () => agent.destroy(),
   }

@@ -1,4 +1,5 @@
 /** Simulated time: nothing sleeps. Whoever waits is resumed in the order of due time, then of arrival. */
+import { reasonOf } from '../../src/lib/abort.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 
 export interface SimClock extends Clock {
@@ -24,12 +25,12 @@ export function createSimClock(startMs: number): SimClock {
     sleep: (ms, { signal } = {}) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) {
-          reject(signal.reason)
+          reject(reasonOf(signal))
           return
         }
         const onAbort = () => {
           sleepers.delete(sleeper)
-          reject(signal?.reason)
+          if (signal) reject(reasonOf(signal))
         }
         const wake = () => {
           signal?.removeEventListener('abort', onAbort)
@@ -44,7 +45,11 @@ export function createSimClock(startMs: number): SimClock {
       let first: Sleeper | undefined
       for (const one of sleepers) {
         if (one.dueMs > untilMs) continue
-        if (!first || one.dueMs < first.dueMs || (one.dueMs === first.dueMs && one.order < first.order)) {
+        if (
+          !first ||
+          one.dueMs < first.dueMs ||
+          (one.dueMs === first.dueMs && one.order < first.order)
+        ) {
           first = one
         }
       }
@@ -54,7 +59,10 @@ export function createSimClock(startMs: number): SimClock {
       first.wake()
       return true
     },
-    shifted: (offsetMs) => ({ now: () => now + offsetMs(), sleep: clock.sleep }),
+    shifted: (offsetMs) => ({
+      now: () => now + offsetMs(),
+      sleep: (ms, options) => clock.sleep(ms, options),
+    }),
   }
   return clock
 }

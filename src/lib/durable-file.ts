@@ -1,0 +1,50 @@
+/** Files that survive a power cut: written beside, made durable, renamed, and the rename made durable too. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Replaces the file as a whole: readers see the old or the new bytes, never half of them. */
+export async function writeDurably(
+  path: string,
+  bytes: Uint8Array | string,
+  { mode = 0o666 }: { readonly mode?: number } = {},
+): Promise<void> {
+  await makeDirectoryDurably(dirname(path))
+  const beside = `${path}.${randomUUID()}.tmp`
+  try {
+    const file = await open(beside, 'wx', mode)
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(beside, path)
+  } catch (err) {
+    await rm(beside, { force: true })
+    throw err
+  }
+  await syncDirectory(dirname(path))
+}
+
+/** Makes what was created, renamed or removed in the directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** Makes the directory and its parents; each new one is made durable in its parent. */
+export async function makeDirectoryDurably(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true })
+  if (first === undefined) return
+  // `first` is the topmost one that was made: from there down every parent has a new entry.
+  const top = dirname(first)
+  for (let at = dirname(path); ; at = dirname(at)) {
+    await syncDirectory(at)
+    if (at === top || at === dirname(at)) return
+  }
+}

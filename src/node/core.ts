@@ -1,0 +1,233 @@
+/**
+ * The core: everything of a node that decides, built over ports. It knows no socket, no file and no clock of its own, so
+ * a simulation runs many of these in one process, and a real node is the same parts over disk, libp2p and HTTP.
+ */
+import type { EventBus } from '../events/event-bus.ts'
+import { createAdmission } from '../gossip/admission.ts'
+import { type Announcer, createAnnouncer } from '../gossip/announcer.ts'
+import { createFeedReader } from '../gossip/feed-reader.ts'
+import { createFeedServer } from '../gossip/feed-server.ts'
+import { createHello } from '../gossip/hello.ts'
+import { createListener } from '../gossip/listener.ts'
+import type { Network } from '../gossip/network.ts'
+import { createReceiver } from '../gossip/receiver.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Random } from '../lib/random.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import { createHolders } from '../peers/holders.ts'
+import type { Neighbours } from '../peers/neighbours.ts'
+import { createSourceRanking } from '../peers/source-ranking.ts'
+import { createPlanner, type Planner } from '../planner/planner.ts'
+import type { Job } from '../queue/job.ts'
+import { createJobQueue, type JobQueue } from '../queue/job-queue.ts'
+import { createJobStore } from '../queue/job-store.ts'
+import { createAuthor } from '../record/author.ts'
+import { visibleOf } from '../record/history.ts'
+import type { Identity } from '../record/identity.ts'
+import { createLogicalClock } from '../record/time.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import type { ContentKeeper, ContentReader, ContentWriter } from '../storage/content.ts'
+import { createContentKeeper } from '../storage/content-keeper.ts'
+import { createContentReader } from '../storage/content-reader.ts'
+import { createContentRows } from '../storage/content-rows.ts'
+import { createContentWriter } from '../storage/content-writer.ts'
+import type { IndexDb } from '../storage/index-db.ts'
+import { type Ledger, newestTime, openLedger } from '../storage/ledger.ts'
+import { createLinkJournal, type LinkFiles, type LinkJournal } from '../storage/link-journal.ts'
+import { referrersNaming, tagsNaming } from '../storage/naming.ts'
+import { flow, type Naming, sourcesOf, wants } from '../topology/flow.ts'
+import { topicsOf } from '../topology/groups.ts'
+import { originOf, writersOf } from '../topology/origins.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
+import type { Attempt } from '../transfer/attempts.ts'
+import { createFetcher } from '../transfer/fetcher.ts'
+import type { RegistrySource } from '../transfer/registry-source.ts'
+import { createDispatcher, type Dispatcher } from '../worker/dispatcher.ts'
+import { createWorkerPool } from '../worker/worker-pool.ts'
+import { wire } from './wiring.ts'
+
+export interface CoreDeps {
+  readonly topology: Topology
+  readonly self: NodeName
+  readonly identity: Identity
+  readonly index: IndexDb
+  readonly blobs: BlobStore
+  readonly linkFiles: LinkFiles
+  readonly network: Network
+  readonly neighbours: Neighbours
+  readonly source: RegistrySource
+  /** A token with which the neighbour reads bytes here. */
+  readonly issueToken: (node: NodeName) => string
+  readonly events: EventBus
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+export interface CoreOptions {
+  /** Jobs carried out side by side. */
+  readonly workers: number
+  /** Base URL of this node's registry, for neighbours whose file does not say. */
+  readonly endpoint?: string
+}
+
+export interface Core extends AsyncDisposable {
+  readonly content: ContentReader & ContentWriter & ContentKeeper
+  readonly ledger: Ledger
+  readonly planner: Planner
+  readonly queue: JobQueue
+  readonly dispatcher: Dispatcher
+  readonly links: LinkJournal
+  readonly announcer: Announcer
+  /** Workers, network and the first scan begin. */
+  start(): Promise<void>
+  /** The first scan is over. */
+  isReady(): boolean
+}
+
+export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<Core> {
+  const { topology, self, identity, index, blobs, network, neighbours, events } = deps
+  const { clock, random, logger } = deps
+  await using building = new AsyncDisposableStack()
+
+  const epoch = Buffer.from(random.bytes(12)).toString('base64url')
+  const ledger = await openLedger({ index }, { epoch })
+  const naming: Naming = {
+    tagsNaming: async (repository, digest) => tagsNaming(index, repository, digest),
+  }
+  const isWriter = (repository: RepositoryName) => writersOf(topology, repository).includes(self)
+
+  const links = building.use(
+    createLinkJournal({
+      index,
+      files: deps.linkFiles,
+      clock,
+      logger: logger.child({ room: 'storage' }),
+    }),
+  )
+  const rows = createContentRows({ ledger, links })
+  const logicalClock = createLogicalClock({ clock }, newestTime(index))
+  const author = createAuthor({ identity, logicalClock }, { realm: topology.realm })
+  const tagsMayMove = (repository: RepositoryName) =>
+    originOf(topology, repository)?.immutableTags !== true
+  const keeper = createContentKeeper({ index, blobs, ledger, rows, events })
+  const content = {
+    ...createContentReader({ index, blobs }),
+    ...createContentWriter({ index, blobs, ledger, rows, author, events, tagsMayMove }),
+    ...keeper,
+  }
+
+  const holders = createHolders()
+  const ranking = createSourceRanking({ topology, self, neighbours, holders, clock })
+  const wanted = wants(topology, self)
+  const inventory = { entry: ledger.entry, isComplete: content.isComplete }
+  const planner = createPlanner({ inventory, wanted, naming, isWriter })
+
+  const gossipLogger = logger.child({ room: 'gossip' })
+  const admission = createAdmission({ topology, clock })
+  const gossip = { network, topology, ledger, naming, clock, random, events, logger: gossipLogger }
+  const receiver = createReceiver({ ...gossip, index, logicalClock, admission })
+  const topics = topicsOf(topology, self)
+  const announcer = createAnnouncer({ ...gossip, topics })
+  createListener({ ...gossip, topics, admission, receiver })
+  createFeedServer({ ...gossip, self })
+  const filterFrom = (node: NodeName) => flow(topology, node, self)
+  const feedReader = building.use(
+    createFeedReader({ ...gossip, filterFrom, admission, receiver, index }),
+  )
+  const endpoint = options.endpoint === undefined ? {} : { endpoint: options.endpoint }
+  createHello({
+    ...gossip,
+    neighbours,
+    self: { peerId: identity.peerId, epoch, ...endpoint },
+    issueToken: deps.issueToken,
+  })
+
+  const queueLogger = logger.child({ room: 'queue' })
+  const store = createJobStore({ index })
+  const queue = building.use(createJobQueue({ store, events, clock, random, logger: queueLogger }))
+  const sources = {
+    rank: ranking.rank,
+    failed: ({ node, repository, digest, outcome }: Attempt) =>
+      ranking.failed(node, repository, digest, outcome === 'absent'),
+  }
+  const fetcher = createFetcher({ source: deps.source, blobs, sources, events })
+  const workLogger = logger.child({ room: 'worker' })
+  const dispatcher = building.use(
+    createDispatcher({ planner, content: keeper, queue, ledger, logger: workLogger }),
+  )
+  const isWanted = ({ repository, digest, references }: Job) =>
+    [...references].some((reference) => {
+      const history = ledger.entry({ repository, reference })?.history ?? []
+      return visibleOf(history)?.record.digest === digest
+    })
+  const pool = building.use(
+    createWorkerPool(
+      {
+        fetcher,
+        blobs,
+        content,
+        queue,
+        clock,
+        logger: workLogger,
+        consider: dispatcher.consider,
+        isWanted,
+      },
+      { workers: options.workers },
+    ),
+  )
+
+  const sourceNames = new Set(sourcesOf(topology, self))
+  wire({
+    events,
+    topology,
+    isSource: (node) => sourceNames.has(node),
+    referrers: (repository, digest) => referrersNaming(index, repository, digest),
+    dispatcher,
+    feedReader,
+    holders,
+    queue,
+  })
+
+  let isReady = false
+  const stop = new AbortController()
+  building.defer(() => stop.abort())
+  const parts = building.move()
+  return {
+    content,
+    ledger,
+    planner,
+    queue,
+    dispatcher,
+    links,
+    announcer,
+    isReady: () => isReady,
+    start: async () => {
+      await receiver.unpark()
+      pool.start()
+      await network.start()
+      void dispatcher.considerAll().then(() => {
+        isReady = true
+      })
+      void unparkInTime(receiver.unpark, clock, stop.signal, gossipLogger)
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+/** Parked records are looked at again so often, milliseconds: a clock that was wrong is put right in minutes. */
+const UNPARK_MS = 60_000
+
+async function unparkInTime(
+  unpark: () => Promise<void>,
+  clock: Clock,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(UNPARK_MS, { signal }).catch(() => {})
+    if (signal.aborted) return
+    await unpark().catch((err: unknown) => logger.warn({ err }, 'parked records not looked at'))
+  }
+}

@@ -1,0 +1,79 @@
+/** The neighbours of this node: who is up, and what each said of itself when it came. */
+import type { Clock } from '../lib/clock.ts'
+import { neighboursOf } from '../topology/flow.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
+
+/** What a neighbour said in its hello. */
+export interface HelloFacts {
+  readonly generation: number
+  /** Of its topology; another one than ours is worth a look. */
+  readonly topologyHash: string
+  readonly epoch: string
+  /** Base URL of its registry; the topology's one counts where the neighbour names none. */
+  readonly endpoint?: string
+  /** For reading bytes there. */
+  readonly token: string
+  /** Its clock minus ours, milliseconds, network delay included. */
+  readonly clockOffsetMs: number
+}
+
+export interface Neighbour {
+  readonly name: NodeName
+  readonly state: 'up' | 'down'
+  /** Of the last change of state, milliseconds since the Unix epoch. */
+  readonly sinceMs: number
+  readonly facts?: HelloFacts
+  readonly lastError?: string
+}
+
+export interface Neighbours {
+  /** It is connected and has said hello. @returns false for a node that is no neighbour. */
+  greeted(name: NodeName, facts: HelloFacts): boolean
+  lost(name: NodeName): void
+  failed(name: NodeName, reason: string): void
+  isUp(name: NodeName): boolean
+  /** Where its registry is, while it is up. */
+  endpointOf(name: NodeName): { readonly endpoint: string; readonly token: string } | undefined
+  list(): readonly Neighbour[]
+}
+
+export interface NeighboursDeps {
+  readonly topology: Topology
+  readonly self: NodeName
+  readonly clock: Clock
+}
+
+export function createNeighbours({ topology, self, clock }: NeighboursDeps): Neighbours {
+  const rows = new Map<NodeName, Neighbour>(
+    neighboursOf(topology, self).map((name) => [
+      name,
+      { name, state: 'down', sinceMs: clock.now() },
+    ]),
+  )
+
+  function change(name: NodeName, make: (row: Neighbour) => Neighbour): boolean {
+    const row = rows.get(name)
+    if (row !== undefined) rows.set(name, make(row))
+    return row !== undefined
+  }
+
+  return {
+    greeted: (name, facts) =>
+      change(name, (row) => ({
+        name,
+        state: 'up',
+        sinceMs: row.state === 'up' ? row.sinceMs : clock.now(),
+        facts,
+      })),
+    lost: (name) => void change(name, (row) => ({ ...row, state: 'down', sinceMs: clock.now() })),
+    failed: (name, reason) => void change(name, (row) => ({ ...row, lastError: reason })),
+    isUp: (name) => rows.get(name)?.state === 'up',
+    endpointOf: (name) => {
+      const row = rows.get(name)
+      if (row?.state !== 'up' || row.facts === undefined) return undefined
+      const endpoint = topology.nodes.get(name)?.endpoint ?? row.facts.endpoint
+      return endpoint === undefined ? undefined : { endpoint, token: row.facts.token }
+    },
+    list: () => [...rows.values()],
+  }
+}

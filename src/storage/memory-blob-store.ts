@@ -1,0 +1,89 @@
+/** The BlobStore in memory: for tests and simulations. What a crash keeps is the `MemoryDisk`. */
+import { Readable } from 'node:stream'
+import type { Clock } from '../lib/clock.ts'
+import { EntrepotError } from '../lib/errors.ts'
+import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
+import type { BlobStore, Stage, StageName } from './blob-store.ts'
+
+/** Bytes that outlive a store: a second store over the same disk is a restart. */
+export interface MemoryDisk {
+  readonly blobs: Map<Digest, Uint8Array>
+  readonly stages: Map<StageName, { bytes: Uint8Array; modifiedAtMs: number }>
+}
+
+export function createMemoryDisk(): MemoryDisk {
+  return { blobs: new Map(), stages: new Map() }
+}
+
+export interface MemoryBlobStoreDeps {
+  readonly clock: Clock
+  readonly disk: MemoryDisk
+}
+
+export function createMemoryBlobStore({ clock, disk }: MemoryBlobStoreDeps): BlobStore {
+  const { blobs, stages } = disk
+
+  function open(name: StageName): Stage {
+    const row = stages.get(name) ?? { bytes: new Uint8Array(), modifiedAtMs: clock.now() }
+    stages.set(name, row)
+    return {
+      name,
+      get size() {
+        return row.bytes.length
+      },
+      append: async (source, { signal } = {}) => {
+        const before = row.bytes.length
+        for await (const chunk of source) {
+          signal?.throwIfAborted()
+          row.bytes = Buffer.concat([row.bytes, chunk])
+          row.modifiedAtMs = clock.now()
+        }
+        return row.bytes.length - before
+      },
+      commit: async (digest) => {
+        const actual = digestOf(row.bytes, algorithmOf(digest))
+        if (actual !== digest) return { kind: 'mismatch', actual }
+        blobs.set(digest, row.bytes)
+        stages.delete(name)
+        return { kind: 'stored', size: row.bytes.length }
+      },
+      discard: async () => void stages.delete(name),
+      close: async () => {},
+    }
+  }
+
+  return {
+    stat: async (digest) => {
+      const bytes = blobs.get(digest)
+      return bytes && { size: bytes.length }
+    },
+    read: async (digest, range) => {
+      const bytes = blobs.get(digest)
+      return bytes && Readable.from([bytes.subarray(range?.start, range?.end)])
+    },
+    readAll: async (digest) => blobs.get(digest),
+    pathOf: () => undefined,
+    stage: async (name) => open(name),
+    stages: async () =>
+      [...stages].map(([name, { bytes, modifiedAtMs }]) => ({
+        name,
+        size: bytes.length,
+        modifiedAtMs,
+      })),
+    put: async (digest, bytes) => {
+      verify(digest, bytes)
+      blobs.set(digest, bytes)
+    },
+    delete: async (digest) => blobs.delete(digest),
+    list: async function* () {
+      yield* [...blobs.keys()]
+    },
+  }
+}
+
+/** @throws DIGEST_MISMATCH */
+export function verify(digest: Digest, bytes: Uint8Array): void {
+  const actual = digestOf(bytes, algorithmOf(digest))
+  if (actual === digest) return
+  throw new EntrepotError('DIGEST_MISMATCH', `expected ${digest}, the bytes are ${actual}`)
+}

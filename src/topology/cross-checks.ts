@@ -1,0 +1,126 @@
+/** What a schema cannot see: names that nobody has, nodes that nothing reaches, writers without a rule between them. */
+import { type Findings, type Path, suggestion } from './findings.ts'
+import type { LinkDocument, SelectorText, TopologyDocument } from './schema.ts'
+import { select, unknownNames } from './selector.ts'
+import type { Topology } from './topology.ts'
+
+/** At most so many writers a repository: `seen` of a record lists them, and a record has 4 KiB. */
+const MAX_WRITERS = 32
+
+export function crossCheck(
+  document: TopologyDocument,
+  topology: Topology,
+  findings: Findings,
+): void {
+  const nodes = [...topology.nodes.values()]
+  const names = new Set<string>(topology.nodes.keys())
+
+  function checkSelector(selector: SelectorText, path: Path): void {
+    for (const name of unknownNames(selector, names)) {
+      findings.add(path, `unknown node "${name}"${suggestion(name, names)}`)
+    }
+    const isMap = typeof selector === 'object' && !Array.isArray(selector)
+    if (isMap && select(selector, nodes).length === 0) {
+      findings.add(path, `selects no node: ${JSON.stringify(selector)}`)
+    }
+  }
+
+  for (const [at, origin] of document.origins.entries()) {
+    checkSelector(origin.writers, ['origins', at, 'writers'])
+    const writers = topology.origins[at]?.writers ?? []
+    const { conflict } = origin
+    if (writers.length > MAX_WRITERS) {
+      findings.add(
+        ['origins', at, 'writers'],
+        `${writers.length} writers; at most ${MAX_WRITERS} may write one repository`,
+      )
+    }
+    if (writers.length > 1 && conflict === undefined) {
+      const rule = 'conflict: { tags: register, resolve: hlc-lww }'
+      findings.add(
+        ['origins', at],
+        `several nodes may write (${writers.join(', ')}): say what holds when two do; add ${rule}`,
+      )
+    }
+    if (writers.length > 1 && conflict?.tags === 'immutable') {
+      findings.add(
+        ['origins', at, 'conflict', 'tags'],
+        'immutable tags need exactly one writer: an earlier push that arrives late would move the tag',
+      )
+    }
+    if (conflict?.tags === 'register' && conflict.resolve === undefined) {
+      findings.add(['origins', at, 'conflict'], 'expected resolve: hlc-lww')
+    }
+  }
+
+  for (const [at, link] of document.links.entries()) {
+    for (const [key, selector] of selectorsOf(link)) checkSelector(selector, ['links', at, key])
+    for (const [number, name] of link.policies.entries()) {
+      if (document.policies[name] !== undefined) continue
+      const hint = suggestion(name, Object.keys(document.policies))
+      findings.add(['links', at, 'policies', number], `unknown policy "${name}"${hint}`)
+    }
+    const groups = topology.groups.filter(({ id }) => id.split('/')[0] === String(at))
+    if (groups.every(({ senders, receivers }) => senders.length === 0 || receivers.length === 0)) {
+      findings.add(['links', at], 'joins no two nodes')
+    }
+  }
+
+  checkNodes(document, topology, findings)
+}
+
+function checkNodes(document: TopologyDocument, topology: Topology, findings: Findings): void {
+  const used = new Map<string, string>()
+  for (const [name, node] of topology.nodes) {
+    const linked = topology.groups.filter(
+      ({ senders, receivers }) => senders.includes(name) || receivers.includes(name),
+    )
+    if (linked.length === 0 && topology.nodes.size > 1) {
+      findings.add(['nodes', name], `no link reaches node ${name}`, {
+        severity: 'warning',
+        atKey: true,
+      })
+    }
+    const sends = linked.some(
+      ({ senders, receivers }) =>
+        senders.includes(name) && receivers.some((other) => other !== name),
+    )
+    if (sends && node.endpoint === undefined) {
+      const message = `node ${name} sends to others but has no endpoint; \`entrepot up\` fills one in, \`entrepot serve\` needs it`
+      findings.add(['nodes', name], message, { severity: 'warning', atKey: true })
+    }
+    for (const key of ['endpoint', 'mesh', 'peerId'] as const) {
+      const value = node[key]
+      if (value === undefined) continue
+      const other = used.get(value)
+      if (other !== undefined)
+        findings.add(['nodes', name, key], `node ${other} has the same ${key}`)
+      used.set(value, name)
+    }
+  }
+  const linkedPolicies = new Set(document.links.flatMap(({ policies }) => policies))
+  for (const name of Object.keys(document.policies)) {
+    if (linkedPolicies.has(name)) continue
+    findings.add(['policies', name], `no link uses policy "${name}"`, {
+      severity: 'warning',
+      atKey: true,
+    })
+  }
+}
+
+function selectorsOf(link: LinkDocument): readonly (readonly [string, SelectorText])[] {
+  switch (link.shape) {
+    case 'star':
+      return [
+        ['center', link.center],
+        ['leaves', link.leaves],
+      ]
+    case 'tree':
+      return [
+        ['parent', link.parent],
+        ['children', link.children],
+      ]
+    case 'mesh':
+      return [['members', link.members]]
+  }
+}

@@ -1,0 +1,103 @@
+/** Findings: what is wrong with a topology file, where, and what was expected. All of them, not the first. */
+import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter } from 'yaml'
+
+export interface Finding {
+  readonly severity: 'error' | 'warning'
+  /** From 1. */
+  readonly line: number
+  readonly column: number
+  /** e.g. `links[0].policies[1]`; empty for the whole file. */
+  readonly path: string
+  readonly message: string
+}
+
+export type Path = readonly PropertyKey[]
+
+export interface Findings {
+  add(
+    path: Path,
+    message: string,
+    options?: { readonly severity?: Finding['severity']; readonly atKey?: boolean },
+  ): void
+  /** At a place in the text, for errors of YAML itself. */
+  addAt(offset: number, message: string): void
+  /** In the order of the file. */
+  list(): readonly Finding[]
+}
+
+export function createFindings(document: Document, lines: LineCounter): Findings {
+  const found: Finding[] = []
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    return { line: Math.max(1, line), column: Math.max(1, col) }
+  }
+  return {
+    add: (path, message, { severity = 'error', atKey = false } = {}) => {
+      const at = place(offsetOf(document, path, atKey))
+      found.push({ severity, ...at, path: pathText(path), message })
+    },
+    addAt: (offset, message) => {
+      found.push({ severity: 'error', ...place(offset), path: '', message })
+    },
+    list: () => [...found].sort((a, b) => a.line - b.line || a.column - b.column),
+  }
+}
+
+/** Offset of the deepest node of the path that exists: a missing key points at the map that lacks it. */
+function offsetOf(document: Document, path: Path, atKey: boolean): number {
+  let node: unknown = document.contents
+  let offset = rangeStart(node) ?? 0
+  for (const [depth, part] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document)
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part))
+      if (pair === undefined) break
+      const keyOffset = rangeStart(pair.key) ?? offset
+      if (depth === path.length - 1 && atKey) return keyOffset
+      offset = rangeStart(pair.value) ?? keyOffset
+      node = pair.value
+    } else if (isSeq(node) && typeof part === 'number') {
+      node = node.items[part]
+      offset = rangeStart(node) ?? offset
+    } else break
+  }
+  return offset
+}
+
+function rangeStart(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null || !('range' in node)) return undefined
+  const { range } = node
+  return Array.isArray(range) && typeof range[0] === 'number' ? range[0] : undefined
+}
+
+function pathText(path: Path): string {
+  return path
+    .map((part, depth) =>
+      typeof part === 'number' ? `[${part}]` : `${depth === 0 ? '' : '.'}${String(part)}`,
+    )
+    .join('')
+}
+
+/** The known word that is nearest to a misspelt one, if it is near. */
+export function suggestion(word: string, known: Iterable<string>): string {
+  let best: string | undefined
+  let bestDistance = Math.min(3, Math.ceil(word.length / 2))
+  for (const candidate of known) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
+  }
+  return best === undefined ? '' : `; did you mean "${best}"?`
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j += 1) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

@@ -1,0 +1,123 @@
+/**
+ * Flow: what may go from one node to another, and what a node must hold. Links unite; adding one never narrows. A
+ * writer reads the repositories that it may write back over any link, whatever the link's direction.
+ */
+import { createHash } from 'node:crypto'
+import type { Digest } from '../oci/digest.ts'
+import { isDigest, type Reference, type RepositoryName, type Tag } from '../oci/name.ts'
+import { writersOf } from './origins.ts'
+import type { NodeName, Policy, Topology } from './topology.ts'
+
+/** What a record is about, as far as a filter cares. */
+export interface Item {
+  readonly repository: RepositoryName
+  readonly reference: Reference
+  /** The manifest that it is about: a signature's image. */
+  readonly subject?: Digest
+}
+
+/** Facts that a filter asks for: they change as content comes. */
+export interface Naming {
+  /** Tags that show the digest, or an index that has it as a child, or what it is about. */
+  tagsNaming(repository: RepositoryName, digest: Digest): Promise<readonly Tag[]>
+}
+
+export interface Filter {
+  /** Another hash lets other things through: whoever read under the old one begins again. */
+  readonly hash: string
+  readonly isEmpty: boolean
+  passes(item: Item, naming: Naming): Promise<boolean>
+  /** Whether anything of the repository may pass. */
+  reads(repository: RepositoryName): boolean
+}
+
+/** What `to` may see of what `from` knows. */
+export function flow(topology: Topology, from: NodeName, to: NodeName): Filter {
+  const policies = topology.groups
+    .filter(({ senders, receivers }) => senders.includes(from) && receivers.includes(to))
+    .flatMap(({ policies: some }) => some)
+  return filterOf(topology, policies, areLinked(topology, from, to) ? to : undefined)
+}
+
+/** What `node` must hold. */
+export function wants(topology: Topology, node: NodeName): Filter {
+  const policies = topology.groups
+    .filter(
+      ({ receivers, senders }) => receivers.includes(node) && senders.some((one) => one !== node),
+    )
+    .flatMap(({ policies: some }) => some)
+  return filterOf(topology, policies, node)
+}
+
+/** What the link group lets through, whoever reads: for its topic. */
+export function groupFilter(topology: Topology, policies: readonly Policy[]): Filter {
+  return filterOf(topology, policies, undefined)
+}
+
+/** Nodes joined to this one by any link, in the order of the file. */
+export function neighboursOf(topology: Topology, node: NodeName): readonly NodeName[] {
+  return [...topology.nodes.keys()].filter(
+    (other) => other !== node && areLinked(topology, node, other),
+  )
+}
+
+/** Neighbours that send to this node. */
+export function sourcesOf(topology: Topology, node: NodeName): readonly NodeName[] {
+  return neighboursOf(topology, node).filter((other) => !flow(topology, other, node).isEmpty)
+}
+
+function areLinked(topology: Topology, a: NodeName, b: NodeName): boolean {
+  return topology.groups.some(
+    ({ senders, receivers }) =>
+      (senders.includes(a) && receivers.includes(b)) ||
+      (senders.includes(b) && receivers.includes(a)),
+  )
+}
+
+function filterOf(
+  topology: Topology,
+  listed: readonly Policy[],
+  writer: NodeName | undefined,
+): Filter {
+  const policies = [...new Map(listed.map((policy) => [policy.name, policy])).values()]
+  const isOwn = (repository: RepositoryName) =>
+    writer !== undefined && writersOf(topology, repository).includes(writer)
+  const writes = topology.origins.some(
+    ({ writers }) => writer !== undefined && writers.includes(writer),
+  )
+
+  const letsTag = (repository: RepositoryName, tag: Tag) =>
+    policies.some((policy) => policy.matchesRepository(repository) && policy.matchesTag(tag))
+
+  return {
+    hash: hashOf(topology, policies, writes ? writer : undefined),
+    isEmpty: policies.length === 0 && !writes,
+    reads: (repository) =>
+      isOwn(repository) || policies.some((policy) => policy.matchesRepository(repository)),
+    passes: async ({ repository, reference, subject }, naming) => {
+      if (isOwn(repository)) return true
+      const matching = policies.filter((policy) => policy.matchesRepository(repository))
+      if (matching.length === 0) return false
+      if (!isDigest(reference) && letsTag(repository, reference)) return true
+      if (subject !== undefined) {
+        const tags = await naming.tagsNaming(repository, subject)
+        if (tags.some((tag) => letsTag(repository, tag))) return true
+      }
+      return isDigest(reference) && matching.some(({ untagged }) => untagged)
+    },
+  }
+}
+
+/** Over what the policies say and who may write: anything else may change without a reader noticing. */
+function hashOf(
+  topology: Topology,
+  policies: readonly Policy[],
+  writer: NodeName | undefined,
+): string {
+  const meaning = {
+    policies: policies.map(({ meaning: text }) => text).sort(),
+    origins: topology.origins.map(({ meaning: text }) => text),
+    writer: writer ?? null,
+  }
+  return createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 32)
+}

@@ -1,0 +1,33 @@
+/** Who may write: of overlapping origins the first that matches holds. */
+import type { RepositoryName } from '../oci/name.ts'
+import type { NodeName, Origin, Topology } from './topology.ts'
+
+export function originOf(topology: Topology, repository: RepositoryName): Origin | undefined {
+  return topology.origins.find((origin) => origin.matches(repository))
+}
+
+export function writersOf(topology: Topology, repository: RepositoryName): readonly NodeName[] {
+  return originOf(topology, repository)?.writers ?? []
+}
+
+/** The node that this key belongs to now. */
+export function nodeOfPeer(topology: Topology, peerId: string): NodeName | undefined {
+  for (const node of topology.nodes.values()) if (node.peerId === peerId) return node.name
+  return undefined
+}
+
+/** Whether a record that `peerId` signed at `timeMs` (milliseconds since the Unix epoch) counts for the repository. */
+export function mayWrite(
+  topology: Topology,
+  peerId: string,
+  repository: RepositoryName,
+  timeMs: number,
+): boolean {
+  return writersOf(topology, repository).some((writer) => {
+    const node = topology.nodes.get(writer)
+    if (node?.peerId === peerId) return true
+    return (node?.formerPeerIds ?? []).some(
+      (former) => former.peerId === peerId && timeMs <= former.untilMs,
+    )
+  })
+}

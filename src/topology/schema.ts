@@ -1,0 +1,145 @@
+/** The schema of a topology file, `apiVersion: entrepot/v1`: the type, the validator, and what is not yet in this version. */
+import { z } from 'zod'
+
+const NODE_NAME = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    'expected a node name: a-z, 0-9 and -, at most 63 characters',
+  )
+
+const PEER_ID = z
+  .string()
+  .regex(
+    /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/,
+    'expected an Ed25519 peer id (12D3KooW...), as `entrepot identity show` prints it',
+  )
+
+const GLOB = z.string().min(1).max(255)
+const TEXT = z.string().min(1).max(128)
+
+/** A node name, "*", a list of names, or labels and locality that must match; "!x" = any value but x. */
+const SELECTOR = z.union([TEXT, z.array(NODE_NAME).min(1), z.record(TEXT, TEXT)], {
+  error: 'expected a node name, "*", a list of node names, or a map of labels',
+})
+
+const NODE = z.strictObject({
+  locality: z
+    .strictObject({ region: TEXT.optional(), zone: TEXT.optional(), site: TEXT.optional() })
+    .optional(),
+  labels: z.record(TEXT, TEXT).optional(),
+  endpoint: z
+    .string()
+    .regex(/^https?:\/\/[^/\s]+$/, 'expected http://HOST:PORT or https://HOST:PORT, without a path')
+    .optional(),
+  mesh: z
+    .string()
+    .regex(
+      /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}$/,
+      'expected a multiaddr such as /ip4/192.0.2.1/tcp/4001 or /dns4/node.example/tcp/4001',
+    )
+    .optional(),
+  peerId: PEER_ID.optional(),
+  formerPeerIds: z
+    .array(z.strictObject({ peerId: PEER_ID, until: z.iso.datetime({ offset: true }) }))
+    .optional(),
+})
+
+const ORIGIN = z.strictObject({
+  repos: z.array(GLOB).min(1),
+  writers: SELECTOR,
+  elsewhere: z.literal('reject').optional(),
+  conflict: z
+    .strictObject({
+      tags: z.enum(['register', 'immutable']),
+      resolve: z.literal('hlc-lww').optional(),
+    })
+    .optional(),
+})
+
+const POLICY = z.strictObject({
+  match: z.strictObject({
+    repos: z.array(GLOB).min(1),
+    tags: z
+      .strictObject({ include: z.array(GLOB).optional(), exclude: z.array(GLOB).optional() })
+      .optional(),
+  }),
+  mode: z.literal('eager'),
+  untagged: z.boolean().optional(),
+})
+
+const POLICY_NAMES = z.array(TEXT).min(1)
+
+const LINK = z.discriminatedUnion('shape', [
+  z.strictObject({
+    shape: z.literal('star'),
+    center: SELECTOR,
+    leaves: SELECTOR,
+    flow: z.enum(['out', 'in', 'both']).optional(),
+    policies: POLICY_NAMES,
+  }),
+  z.strictObject({
+    shape: z.literal('tree'),
+    parent: SELECTOR,
+    children: SELECTOR,
+    match: z.enum(['region', 'zone']).optional(),
+    policies: POLICY_NAMES,
+  }),
+  z.strictObject({ shape: z.literal('mesh'), members: SELECTOR, policies: POLICY_NAMES }),
+])
+
+export const TOPOLOGY_SCHEMA = z.strictObject({
+  apiVersion: z.literal('entrepot/v1'),
+  kind: z.literal('Topology'),
+  metadata: z.strictObject({ name: TEXT, generation: z.int().min(1) }),
+  nodes: z.record(
+    NODE_NAME,
+    NODE.nullable().transform((node) => node ?? {}),
+  ),
+  origins: z.array(ORIGIN).min(1),
+  policies: z.record(TEXT, POLICY),
+  links: z.array(LINK),
+})
+
+export type TopologyDocument = z.infer<typeof TOPOLOGY_SCHEMA>
+export type SelectorText = z.infer<typeof SELECTOR>
+export type LinkDocument = TopologyDocument['links'][number]
+
+/** Keys of the language that this version does not know yet: refused by name, so that nobody believes they work. */
+export const LATER_KEYS: ReadonlySet<string> = new Set([
+  'enroll',
+  'upstreams',
+  'gates',
+  'levels',
+  'receipts',
+  'tests',
+  'owner',
+  'storage',
+  'extends',
+  'schedule',
+  'deletes',
+  'slo',
+  'platforms',
+  'referrers',
+  'semver',
+  'fetch',
+  'bandwidth',
+  'transport',
+  'oneWay',
+  'direction',
+  'keep',
+  'onLoser',
+  'archive',
+])
+
+/** Values that are words of the language, but not yet of this version. */
+export const LATER_VALUES: ReadonlySet<unknown> = new Set([
+  'redirect',
+  'proxy',
+  'lazy',
+  'scheduled',
+  'manual',
+  'ring',
+  'first-writer',
+  'losers-as-suffixed-tag',
+])

@@ -1,0 +1,29 @@
+/** Selectors: which nodes a name, a list or a map of labels means. */
+import type { SelectorText } from './schema.ts'
+import type { NodeName, TopologyNode } from './topology.ts'
+
+/** Nodes in the order of the file. `*` = all; keys of a map are labels and the parts of a locality; `!x` = not x. */
+export function select(
+  selector: SelectorText,
+  nodes: readonly TopologyNode[],
+): readonly NodeName[] {
+  return nodes.filter((node) => matches(selector, node)).map(({ name }) => name)
+}
+
+function matches(selector: SelectorText, node: TopologyNode): boolean {
+  if (typeof selector === 'string') return selector === '*' || selector === node.name
+  if (Array.isArray(selector)) return selector.includes(node.name)
+  return Object.entries(selector).every(([key, wanted]) => {
+    const value = node.labels[key] ?? node.locality[key]
+    return wanted.startsWith('!') ? value !== wanted.slice(1) : value === wanted
+  })
+}
+
+/** Names in the selector that no node has; labels are checked by what they select. */
+export function unknownNames(
+  selector: SelectorText,
+  names: ReadonlySet<string>,
+): readonly string[] {
+  if (typeof selector === 'string') return selector === '*' || names.has(selector) ? [] : [selector]
+  return Array.isArray(selector) ? selector.filter((name) => !names.has(name)) : []
+}

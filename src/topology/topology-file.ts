@@ -1,0 +1,156 @@
+/** Reads a topology file: text -> Topology, or findings with line and column. */
+import { type Document, LineCounter, parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { compile } from './compile.ts'
+import { crossCheck } from './cross-checks.ts'
+import { createFindings, type Finding, type Findings, suggestion } from './findings.ts'
+import { LATER_KEYS, LATER_VALUES, TOPOLOGY_SCHEMA } from './schema.ts'
+import type { Topology } from './topology.ts'
+
+export interface TopologyReading {
+  /** Absent when there is an error among the findings. */
+  readonly topology?: Topology
+  readonly findings: readonly Finding[]
+}
+
+/** Aliases that a file may expand to: more is a bomb. */
+const MAX_ALIASES = 50
+
+export function readTopology(text: string): TopologyReading {
+  const lines = new LineCounter()
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    strict: true,
+    uniqueKeys: true,
+    version: '1.2',
+    schema: 'core',
+    stringKeys: true,
+  })
+  const findings = createFindings(document, lines)
+  for (const error of document.errors) findings.addAt(error.pos[0], `YAML: ${error.message}`)
+  if (document.errors.length > 0) return { findings: findings.list() }
+  const value = toValue(document, findings)
+  if (value === undefined) return { findings: findings.list() }
+
+  const parse = TOPOLOGY_SCHEMA.safeParse(value)
+  if (!parse.success) {
+    for (const issue of parse.error.issues) describe(issue, value, findings)
+    // The rest of the file is worth looking at too: all findings at once.
+    const rest = TOPOLOGY_SCHEMA.safeParse(withoutFaults(value, parse.error.issues))
+    if (rest.success) crossCheck(rest.data, compile(rest.data), findings)
+    return { findings: findings.list() }
+  }
+  const topology = compile(parse.data)
+  crossCheck(parse.data, topology, findings)
+  const list = findings.list()
+  return list.some(({ severity }) => severity === 'error')
+    ? { findings: list }
+    : { topology, findings: list }
+}
+
+function toValue(document: Document, findings: Findings): unknown {
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
+    if (value !== null && value !== undefined) return value
+    findings.addAt(0, 'the file is empty; expected apiVersion: entrepot/v1, kind: Topology, ...')
+  } catch (err) {
+    findings.addAt(0, `YAML: ${err instanceof Error ? err.message : String(err)}`)
+  }
+  return undefined
+}
+
+/** zod's issue in the words of the file. */
+function describe(issue: z.core.$ZodIssue, value: unknown, findings: Findings): void {
+  if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) {
+      const known = knownKeys(issue.path)
+      const message = LATER_KEYS.has(key)
+        ? `"${key}" is not yet in this version`
+        : `unknown key "${key}"${suggestion(key, known)}`
+      findings.add([...issue.path, key], message, { atKey: true })
+    }
+    return
+  }
+  const came = at(value, issue.path)
+  if (LATER_VALUES.has(came)) {
+    findings.add(issue.path, `"${String(came)}" is not yet in this version`)
+    return
+  }
+  if (came === undefined) {
+    const name = String(issue.path.at(-1) ?? '')
+    findings.add(issue.path, `"${name}" is missing: ${issue.message}`)
+    return
+  }
+  const text = JSON.stringify(came)
+  findings.add(
+    issue.path,
+    `${issue.message}; got ${text.length > 60 ? `${text.slice(0, 57)}...` : text}`,
+  )
+}
+
+/** The file without what the schema refused; a mode of a later version counts as the one there is. */
+function withoutFaults(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  const copy = structuredClone(value)
+  for (const issue of issues) {
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : []
+    const paths = keys.length > 0 ? keys.map((key) => [...issue.path, key]) : [issue.path]
+    for (const path of paths) {
+      const parent = at(copy, path.slice(0, -1))
+      const key = path.at(-1)
+      if (typeof parent !== 'object' || parent === null || key === undefined) continue
+      if (key === 'mode') Object.assign(parent, { mode: 'eager' })
+      else if (key === 'generation') Object.assign(parent, { generation: 1 })
+      else Reflect.deleteProperty(parent, key)
+    }
+  }
+  return copy
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (part, key) =>
+      typeof part === 'object' && part !== null
+        ? (part as Record<PropertyKey, unknown>)[key]
+        : undefined,
+    value,
+  )
+}
+
+/** Keys that the schema knows at a place: walked by name, as far as it goes. */
+function knownKeys(path: readonly PropertyKey[]): readonly string[] {
+  return (
+    KEYS[path.filter((part) => typeof part === 'string').length === 0 ? '' : String(path[0])] ?? []
+  )
+}
+
+/** Keys per section, for suggestions only. */
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  '': ['apiVersion', 'kind', 'metadata', 'nodes', 'origins', 'policies', 'links'],
+  metadata: ['name', 'generation'],
+  nodes: [
+    'locality',
+    'labels',
+    'endpoint',
+    'mesh',
+    'peerId',
+    'formerPeerIds',
+    'region',
+    'zone',
+    'site',
+    'until',
+  ],
+  origins: ['repos', 'writers', 'elsewhere', 'conflict', 'tags', 'resolve'],
+  policies: ['match', 'mode', 'untagged', 'repos', 'tags', 'include', 'exclude'],
+  links: [
+    'shape',
+    'center',
+    'leaves',
+    'flow',
+    'parent',
+    'children',
+    'match',
+    'members',
+    'policies',
+  ],
+}

@@ -1,0 +1,26 @@
+/** Fills addresses and peer ids into a topology file, where they are missing; comments and order stay. */
+import { isMap, parseDocument } from 'yaml'
+import type { NodeName } from './topology.ts'
+
+export interface NodeAddresses {
+  readonly endpoint: string
+  readonly mesh: string
+  readonly peerId: string
+}
+
+/** The text with every node complete. Expects a text that `readTopology` accepted. */
+export function fillTopology(
+  text: string,
+  addresses: ReadonlyMap<NodeName, NodeAddresses>,
+): string {
+  const document = parseDocument(text)
+  for (const [name, facts] of addresses) {
+    for (const [key, value] of Object.entries(facts)) {
+      const path = ['nodes', name]
+      // `hub:` without anything is a node too.
+      if (!isMap(document.getIn(path))) document.setIn(path, document.createNode({}))
+      if (!document.hasIn([...path, key])) document.setIn([...path, key], value)
+    }
+  }
+  return document.toString({ lineWidth: 0 })
+}

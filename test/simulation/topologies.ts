@@ -1,0 +1,53 @@
+/** The topologies that the simulation runs: the shipped ones, and shapes with cycles and diamonds. */
+import { readFileSync } from 'node:fs'
+import type { NodeName, Topology } from '../../src/topology/topology.ts'
+import { readTopology } from '../../src/topology/topology-file.ts'
+import { fillTopology, type NodeAddresses } from '../../src/topology/topology-fill.ts'
+import { peerOf } from './sim-node.ts'
+
+/** A hub, two relays, one edge that both of them feed, and the edges joined among themselves: diamonds and a cycle. */
+const DIAMOND = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: diamond, generation: 1 }
+nodes:
+  hub: {}
+  left: { labels: { tier: relay } }
+  right: { labels: { tier: relay } }
+  edge-1: { labels: { tier: edge } }
+  edge-2: { labels: { tier: edge } }
+origins:
+  - { repos: ["shared/**"], writers: [hub, edge-1], conflict: { tags: register, resolve: hlc-lww } }
+  - { repos: ["**"], writers: hub }
+policies:
+  all: { match: { repos: ["**"] }, mode: eager }
+  releases: { match: { repos: ["demo/**", "shared/**"], tags: { include: ["v*"], exclude: ["*-*"] } }, mode: eager }
+links:
+  - { shape: star, center: hub, leaves: { tier: relay }, policies: [all] }
+  - { shape: mesh, members: { tier: relay }, policies: [all] }
+  - { shape: tree, parent: { tier: relay }, children: { tier: edge }, policies: [releases] }
+  - { shape: mesh, members: { tier: edge }, policies: [releases] }
+`
+
+const SHIPPED = ['master-slave', 'hierarchical', 'mesh']
+
+export function simulatedTopologies(): readonly Topology[] {
+  const texts = SHIPPED.map((name) =>
+    readFileSync(new URL(`../../topologies/${name}.yaml`, import.meta.url), 'utf8'),
+  )
+  return [...texts, DIAMOND].map(complete)
+}
+
+function complete(text: string): Topology {
+  const { topology, findings } = readTopology(text)
+  if (topology === undefined) throw new Error(findings.map(({ message }) => message).join('; '))
+  const addresses = new Map<NodeName, NodeAddresses>(
+    [...topology.nodes.keys()].map((name) => [
+      name,
+      { endpoint: `http://${name}:5000`, mesh: `/dns4/${name}/tcp/4001`, peerId: peerOf(name) },
+    ]),
+  )
+  const filled = readTopology(fillTopology(text, addresses)).topology
+  if (filled === undefined) throw new Error('the filled topology is not valid')
+  return filled
+}
