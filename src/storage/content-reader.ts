@@ -57,8 +57,10 @@ export function createContentReader({ index, blobs }: ContentReaderDeps): Conten
     statBlob: async (repository, digest) => {
       const key = pairKey(repository, digest)
       // Manifests are blobs too: `GET /blobs/<manifest digest>` is how some clients read them.
-      if (!index.get(BLOB, key) && !index.get(MANIFEST, key)) return undefined
-      return blobs.stat(digest)
+      const row = index.get(BLOB, key) ?? index.get(MANIFEST, key)
+      const stat = row && (await blobs.stat(digest))
+      // A file of another size is damage: as good as absent, never served.
+      return stat?.size === row?.size ? stat : undefined
     },
     hasRepository: (repository) => (index.get(REPOSITORY, repository)?.manifests ?? 0) > 0,
     tags: async (repository, page) => {

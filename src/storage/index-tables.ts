@@ -12,6 +12,7 @@
  *   shows      repository NUL digest        tags whose newest record names the digest
  *   parent     repository NUL digest        indexes here that have the digest as a child
  *   referrer   repository NUL digest        references of records whose subject is the digest
+ *   upload     UUID                         an upload session: whose repository
  *   job        repository @ digest          attempts, errors and times of a job
  *   cursor     peer id                      how far this node has read the peer's feed
  *   parked     record id                    verified records whose time or right has not come yet
@@ -19,7 +20,7 @@
  */
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
-import type { Reference, Tag } from '../oci/name.ts'
+import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import { decodeCbor, encodeCbor } from '../record/cbor-codec.ts'
 import type { Table } from './index-db.ts'
 
@@ -93,6 +94,11 @@ export interface ParkedRow {
   readonly reason: 'no-writer' | 'future'
 }
 
+export interface UploadRow {
+  readonly repository: RepositoryName
+  readonly startedAtMs: number
+}
+
 export type LinkChange =
   | { readonly kind: 'write'; readonly path: string; readonly digest: Digest }
   | { readonly kind: 'remove'; readonly path: string }
@@ -115,6 +121,7 @@ export const REPOSITORY = table<RepositoryRow>('repository')
 export const SHOWS = table<readonly Tag[]>('shows')
 export const PARENT = table<readonly Digest[]>('parent')
 export const REFERRER = table<readonly Reference[]>('referrer')
+export const UPLOAD = table<UploadRow>('upload')
 export const JOB = table<JobRow>('job')
 export const CURSOR = table<CursorRow>('cursor')
 export const PARKED = table<ParkedRow>('parked')

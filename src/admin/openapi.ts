@@ -1,0 +1,69 @@
+/** The OpenAPI document, made from the schemas that are also the types of the answers. */
+import { z } from 'zod'
+import { FAILURE, JOB, RECORDS, STATUS } from './views.ts'
+
+type Method = 'get' | 'post'
+
+interface Operation {
+  readonly path: string
+  readonly method: Method
+  readonly summary: string
+  readonly parameters?: readonly string[]
+  readonly answer: z.ZodType
+}
+
+const OPERATIONS: readonly Operation[] = [
+  { path: '/api/v1/status', method: 'get', summary: 'The node and its neighbours', answer: STATUS },
+  {
+    path: '/api/v1/jobs',
+    method: 'get',
+    summary: 'Jobs, open ones first',
+    parameters: ['state', 'repository', 'limit'],
+    answer: z.object({ jobs: z.array(JOB) }),
+  },
+  { path: '/api/v1/jobs/{id}', method: 'get', summary: 'One job', answer: JOB },
+  {
+    path: '/api/v1/jobs/{id}/cancel',
+    method: 'post',
+    summary: 'Holds a job until a retry or newer news; loopback only',
+    answer: JOB,
+  },
+  {
+    path: '/api/v1/jobs/{id}/retry',
+    method: 'post',
+    summary: 'Runs a held or waiting job now; loopback only',
+    answer: JOB,
+  },
+  {
+    path: '/api/v1/records',
+    method: 'get',
+    summary: 'What the node knows, holds and plans',
+    parameters: ['repository', 'reference', 'limit'],
+    answer: z.object({ records: z.array(RECORDS) }),
+  },
+]
+
+export function openApiDocument(version: string): object {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const { path, method, summary, parameters = [], answer } of OPERATIONS) {
+    const inPath = path.includes('{id}')
+      ? [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }]
+      : []
+    const inQuery = parameters.map((name) => ({ name, in: 'query', schema: { type: 'string' } }))
+    const content = (schema: z.ZodType) => ({
+      'application/json': { schema: z.toJSONSchema(schema) },
+    })
+    paths[path] = {
+      ...paths[path],
+      [method]: {
+        summary,
+        parameters: [...inPath, ...inQuery],
+        responses: {
+          200: { description: summary, content: content(answer) },
+          default: { description: 'Refused', content: content(FAILURE) },
+        },
+      },
+    }
+  }
+  return { openapi: '3.1.0', info: { title: 'entrepot administration', version }, paths }
+}

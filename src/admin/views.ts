@@ -1,0 +1,90 @@
+/** The shapes of the administration API: schema and type in one; the OpenAPI document is made from them. */
+import { z } from 'zod'
+import type { JobState } from '../events/mesh-event.ts'
+
+export const JOB_STATES = [
+  'queued',
+  'running',
+  'waiting',
+  'held',
+  'done',
+  'superseded',
+  'gone',
+] as const satisfies readonly JobState[]
+
+export const JOB = z.object({
+  id: z.string(),
+  repository: z.string(),
+  digest: z.string(),
+  references: z.array(z.string()),
+  state: z.enum(JOB_STATES),
+  phase: z.enum(['manifest', 'missing', 'blobs', 'commit']).optional(),
+  bytesDone: z.int(),
+  bytesTotal: z.int().optional(),
+  attempts: z.int(),
+  reason: z.string().optional(),
+  nextTryAtMs: z.number().optional(),
+  createdAtMs: z.number(),
+  changedAtMs: z.number(),
+})
+
+export const NEIGHBOUR = z.object({
+  name: z.string(),
+  state: z.enum(['up', 'down']),
+  sinceMs: z.number(),
+  /** This node fetches from it. */
+  isSource: z.boolean(),
+  generation: z.int().optional(),
+  /** It runs another topology than this node. */
+  differs: z.boolean().optional(),
+  clockOffsetMs: z.number().optional(),
+  lastError: z.string().optional(),
+})
+
+export const STATUS = z.object({
+  node: z.string(),
+  version: z.string(),
+  peerId: z.string(),
+  realm: z.string(),
+  generation: z.int(),
+  topologyHash: z.string(),
+  endpoint: z.string(),
+  startedAtMs: z.number(),
+  isReady: z.boolean(),
+  feed: z.object({ epoch: z.string(), head: z.int() }),
+  neighbours: z.array(NEIGHBOUR),
+  jobs: z.partialRecord(z.enum(JOB_STATES), z.int()),
+  counters: z.record(z.string(), z.int()),
+})
+
+export const RECORD = z.object({
+  id: z.string(),
+  kind: z.enum(['put', 'delete']),
+  /** Node name, or the peer id where no node of the topology has it. */
+  writer: z.string(),
+  /** ISO 8601, of the logical time. */
+  time: z.string(),
+  digest: z.string().optional(),
+  size: z.int().optional(),
+})
+
+export const RECORDS = z.object({
+  repository: z.string(),
+  reference: z.string(),
+  known: z.array(RECORD),
+  /** What the newest record names. */
+  visible: z.string().optional(),
+  /** What this node serves. */
+  held: z.string().optional(),
+  /** The node still serves what the writer deleted. */
+  deletedAtOrigin: z.boolean(),
+  /** What the planner says: nothing to do and why, or what it would do. */
+  plan: z.string(),
+})
+
+export const FAILURE = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
+
+export type StatusView = z.infer<typeof STATUS>
+export type NeighbourView = z.infer<typeof NEIGHBOUR>
+export type RecordsView = z.infer<typeof RECORDS>
+export type RecordView = z.infer<typeof RECORD>

@@ -1,0 +1,46 @@
+/** How the command line writes: facts on standard output, failures in one line, colour only on a terminal. */
+import { messageOf } from '../lib/errors.ts'
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2))
+}
+
+/** Rows of cells, in columns. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length)
+  }
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+/** What went wrong, without a stack: the message, and what it came from where that says more. */
+export function failureText(error: unknown): string {
+  const message = messageOf(error)
+  const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : ''
+  return cause === '' || message.includes(cause) ? message : `${message} (${cause})`
+}
+
+/** e.g. `8.4 MB`: powers of ten, as disks and links are sold. */
+export function bytesText(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`
+  for (const [unit, size] of [
+    ['GB', 1e9],
+    ['MB', 1e6],
+    ['kB', 1e3],
+  ] as const) {
+    if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`
+  }
+  return `${bytes} B`
+}

@@ -1,0 +1,103 @@
+/** `entrepot serve`: one node, until a signal ends it. */
+import { type Command, Option } from 'commander'
+import { ANONYMOUS_RIGHTS } from '../access/access.ts'
+import { EntrepotError } from '../lib/errors.ts'
+import { LOG_LEVELS } from '../lib/logger.ts'
+import { type NodeFlags, resolveConfig } from '../node/config.ts'
+import { createNode, type MeshNode } from '../node/create-node.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
+import { print } from './output.ts'
+import { loadTopology } from './topology.ts'
+
+/** Requests under way have so long to end after a signal, milliseconds; container engines kill after 10 s. */
+const DRAIN_MS = 8_000
+
+export function addServeCommand(program: Command): void {
+  const env = (flags: string, text: string, name: string) =>
+    new Option(flags, text).env(`ENTREPOT_${name}`)
+  program
+    .command('serve')
+    .description('run one node of a topology; each flag has an ENTREPOT_* variable')
+    .addOption(
+      env(
+        '--topology <file>',
+        'topology file, the same on every node',
+        'TOPOLOGY',
+      ).makeOptionMandatory(),
+    )
+    .addOption(
+      env('--node <name>', 'which node of the topology this is', 'NODE').makeOptionMandatory(),
+    )
+    .addOption(
+      env('--data <dir>', 'where the node keeps its content', 'DATA').makeOptionMandatory(),
+    )
+    .addOption(env('--listen <host:port>', 'registry address (default: of the endpoint)', 'LISTEN'))
+    .addOption(
+      env('--mesh-listen <multiaddr>', 'address for neighbours (default: mesh)', 'MESH_LISTEN'),
+    )
+    .addOption(env('--identity <file>', 'key file (default: in the data directory)', 'IDENTITY'))
+    .addOption(
+      env(
+        '--anonymous <right>',
+        'rights of clients (default: push on loopback alone, else pull)',
+        'ANONYMOUS',
+      ).choices(ANONYMOUS_RIGHTS),
+    )
+    .addOption(env('--workers <n>', 'images fetched side by side (default 4)', 'WORKERS'))
+    .addOption(env('--log-level <level>', 'default info', 'LOG_LEVEL').choices(LOG_LEVELS))
+    .addOption(new Option('--with-parent', 'end when standard input ends').hideHelp())
+    .action(serve)
+}
+
+async function serve(
+  flags: NodeFlags & { readonly topology: string; readonly withParent?: boolean },
+): Promise<void> {
+  const { topology } = await loadTopology(flags.topology)
+  const config = resolveConfig(flags, topology)
+  refuseMissingEndpoint(topology, config.node)
+  const stopped = untilStopped(flags.withParent === true)
+  const node = await createNode(config, topology)
+  print(
+    `ready: node ${config.node} of ${topology.realm}, registry ${node.url}, peer id ${node.peerId}`,
+  )
+  await stopped
+  await close(node)
+  // Sockets of a client library may linger; everything of ours is closed and durable.
+  process.exit(0)
+}
+
+/** Others fetch from a node that sends: they need to know where. */
+function refuseMissingEndpoint(topology: Topology, self: NodeName): void {
+  for (const { senders, receivers } of topology.groups) {
+    for (const sender of senders) {
+      const concerns = sender === self || receivers.includes(self)
+      const isNeeded = receivers.some((receiver) => receiver !== sender)
+      if (!concerns || !isNeeded || topology.nodes.get(sender)?.endpoint !== undefined) continue
+      const message = `node ${sender} sends to others but has no endpoint in the topology; add endpoint: http://HOST:PORT`
+      throw new EntrepotError('ENDPOINT_MISSING', message)
+    }
+  }
+}
+
+/** The first signal, or the end of the parent. A second signal ends the process at once. */
+function untilStopped(withParent: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    let signals = 0
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        signals += 1
+        if (signals > 1) process.exit(130)
+        resolve()
+      })
+    }
+    if (!withParent) return
+    process.stdin.resume()
+    process.stdin.on('end', () => resolve())
+    process.stdin.on('error', () => resolve())
+  })
+}
+
+async function close(node: MeshNode): Promise<void> {
+  await node.drain(DRAIN_MS)
+  await node[Symbol.asyncDispose]()
+}

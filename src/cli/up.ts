@@ -1,0 +1,1 @@
+export function addUpCommand(_program: unknown): void {}

@@ -1,0 +1,42 @@
+/** Errors on the wire: bodies of the specification; of an unexpected fault only an id that stands in the log. */
+import { randomUUID } from 'node:crypto'
+import { codeOf, messageOf } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import { OciError } from '../oci/errors.ts'
+
+/** Faults of the disk that an operator can mend: code -> [status, message]. */
+const DISK_FAULTS: Readonly<Record<string, readonly [number, string]>> = {
+  ENOSPC: [507, 'the disk of this node is full; nothing was stored. Free space, then push again'],
+  EDQUOT: [507, 'the disk quota of this node is used up; nothing was stored'],
+  EROFS: [503, 'the data directory of this node is read-only; nothing was stored'],
+  EMFILE: [503, 'this node has too many files open; try again'],
+  INDEX_WRITE_FAILED: [503, 'the index of this node cannot be written; nothing was stored'],
+}
+
+export function errorResponse(error: unknown, logger: Logger): Response {
+  if (error instanceof OciError) {
+    const { code, message, detail, status, headers } = error
+    const body = { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] }
+    return json(status, body, headers)
+  }
+  const fault = DISK_FAULTS[codeOf(error) ?? '']
+  if (fault !== undefined) {
+    const [status, message] = fault
+    logger.error({ err: error }, 'disk fault')
+    return json(status, { errors: [{ code: 'BLOB_UPLOAD_INVALID', message }] })
+  }
+  const requestId = randomUUID()
+  logger.error({ err: error, requestId, reason: messageOf(error) }, 'request failed')
+  return json(500, { requestId })
+}
+
+function json(
+  status: number,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { 'content-type': 'application/json', ...headers },
+  })
+}

@@ -1,0 +1,96 @@
+/** Lists: tags of a repository, repositories of the registry, referrers of a manifest; in order, in pages. */
+import type { Digest } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import { authorize, type RegistryDeps, type RegistryRequest, unauthorized } from './request.ts'
+
+/** Names in one page, at most and by default: distribution's bound; a client asks for the next page by Link. */
+const MAX_PAGE = 1000
+const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+
+export async function listTags(
+  deps: RegistryDeps,
+  request: RegistryRequest,
+  repository: RepositoryName,
+): Promise<Response> {
+  authorize(deps, request, 'pull', repository)
+  if (!deps.content.hasRepository(repository)) {
+    throw new OciError('NAME_UNKNOWN', { detail: { repository } })
+  }
+  const { limit, after } = pageOf(request)
+  // One more than asked for: whether there is a next page.
+  const tags = await deps.content.tags(repository, { after, limit: limit + 1 })
+  const page = tags.slice(0, limit)
+  const link = nextLink(
+    `/v2/${repository}/tags/list`,
+    limit,
+    tags.length > limit ? page.at(-1) : undefined,
+  )
+  return json({ name: repository, tags: page }, link)
+}
+
+export async function listRepositories(
+  deps: RegistryDeps,
+  request: RegistryRequest,
+): Promise<Response> {
+  const { access, content } = deps
+  const { caller } = request
+  if (access.mayList(caller).kind !== 'allowed') throw unauthorized()
+  const { limit, after } = pageOf(request)
+  const page: RepositoryName[] = []
+  let last = after
+  for (;;) {
+    const names = await content.repositories({ after: last, limit: limit + 1 })
+    for (const name of names) {
+      if (access.may(caller, 'pull', name).kind === 'allowed') page.push(name)
+    }
+    last = names.at(-1) ?? last
+    if (page.length > limit || names.length <= limit) break
+  }
+  const shown = page.slice(0, limit)
+  const link = nextLink('/v2/_catalog', limit, page.length > limit ? shown.at(-1) : undefined)
+  return json({ repositories: shown }, link)
+}
+
+export async function listReferrers(
+  deps: RegistryDeps,
+  request: RegistryRequest,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Response> {
+  authorize(deps, request, 'pull', repository)
+  const all = await deps.content.referrers(repository, digest)
+  const type = request.query.get('artifactType')
+  const manifests = type === null ? all : all.filter(({ artifactType }) => artifactType === type)
+  const applied = type === null ? {} : { 'oci-filters-applied': 'artifactType' }
+  const headers = { ...applied, 'content-type': OCI_INDEX }
+  return json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }, headers)
+}
+
+function pageOf({ query }: RegistryRequest): {
+  readonly limit: number
+  readonly after: string | undefined
+} {
+  const text = query.get('n')
+  const n = text === null ? MAX_PAGE : Number(text)
+  if (!Number.isInteger(n) || n < 0) {
+    const message = `expected ?n= to be a whole number, got "${text}"`
+    throw new OciError('UNSUPPORTED', { message, status: 400 })
+  }
+  return { limit: Math.min(n, MAX_PAGE), after: query.get('last') ?? undefined }
+}
+
+function nextLink(
+  path: string,
+  limit: number,
+  last: string | undefined,
+): Readonly<Record<string, string>> {
+  if (last === undefined) return {}
+  return { link: `<${path}?n=${limit}&last=${encodeURIComponent(last)}>; rel="next"` }
+}
+
+function json(body: object, headers: Readonly<Record<string, string>>): Response {
+  return new Response(JSON.stringify(body), {
+    headers: { 'content-type': 'application/json', ...headers },
+  })
+}

@@ -1,0 +1,92 @@
+/** Manifests by tag and digest: byte for byte as pushed. */
+import { OciError } from '../oci/errors.ts'
+import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
+import { isDigest, type Reference, type RepositoryName } from '../oci/name.ts'
+import { IMMUTABLE } from './blob-routes.ts'
+import { authorize, authorizeWrite, type RegistryDeps, type RegistryRequest } from './request.ts'
+
+export async function getManifest(
+  deps: RegistryDeps,
+  request: RegistryRequest,
+  repository: RepositoryName,
+  reference: Reference,
+): Promise<Response> {
+  authorize(deps, request, 'pull', repository)
+  const stat = await deps.content.statManifest(repository, reference)
+  if (stat === undefined) throw unknown(deps, repository, reference)
+  const headers = {
+    'content-type': stat.mediaType,
+    'content-length': String(stat.size),
+    'docker-content-digest': stat.digest,
+    etag: `"${stat.digest}"`,
+    'cache-control': isDigest(reference) ? IMMUTABLE : 'no-cache',
+  }
+  if (request.headers.get('if-none-match') === `"${stat.digest}"`)
+    return new Response(null, { status: 304, headers })
+  if (request.method === 'HEAD') return new Response(null, { headers })
+  // By digest: a tag that moves meanwhile must not give other bytes than the headers say.
+  const manifest = await deps.content.readManifest(repository, stat.digest)
+  if (manifest === undefined) throw unknown(deps, repository, reference)
+  return new Response(Uint8Array.from(manifest.bytes), { headers })
+}
+
+export async function putManifest(
+  deps: RegistryDeps,
+  request: RegistryRequest,
+  repository: RepositoryName,
+  reference: Reference,
+): Promise<Response> {
+  authorizeWrite(deps, request, 'push', repository)
+  const bytes = await readBody(request)
+  const mediaType = request.headers.get('content-type')?.split(';')[0]?.trim()
+  const pushed = await deps.content.pushManifest({ repository, reference, mediaType, bytes })
+  const headers = {
+    location: `/v2/${repository}/manifests/${pushed.digest}`,
+    'docker-content-digest': pushed.digest,
+    'content-length': '0',
+    ...(pushed.subject === undefined ? {} : { 'oci-subject': pushed.subject }),
+  }
+  return new Response(null, { status: 201, headers })
+}
+
+export async function deleteManifest(
+  deps: RegistryDeps,
+  request: RegistryRequest,
+  repository: RepositoryName,
+  reference: Reference,
+): Promise<Response> {
+  authorizeWrite(deps, request, 'delete', repository)
+  const isGone = isDigest(reference)
+    ? await deps.content.deleteManifest(repository, reference)
+    : await deps.content.deleteTag(repository, reference)
+  if (isGone) return new Response(null, { status: 202 })
+  throw unknown(deps, repository, reference)
+}
+
+async function readBody({ body, headers }: RegistryRequest): Promise<Uint8Array> {
+  if (Number(headers.get('content-length') ?? 0) > MAX_MANIFEST_BYTES) throw tooLarge()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body()) {
+    size += chunk.length
+    if (size > MAX_MANIFEST_BYTES) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, size)
+}
+
+/** 413 is what HTTP says of a body that is too large; the code is the nearest of the specification. */
+function tooLarge(): OciError {
+  const message = `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`
+  return new OciError('MANIFEST_INVALID', { message, status: 413 })
+}
+
+function unknown(
+  { content }: RegistryDeps,
+  repository: RepositoryName,
+  reference: Reference,
+): OciError {
+  const detail = { repository, reference }
+  if (content.hasRepository(repository)) return new OciError('MANIFEST_UNKNOWN', { detail })
+  return new OciError('NAME_UNKNOWN', { detail })
+}

@@ -1,0 +1,131 @@
+/** The OCI distribution API: who asks, what for, and which route answers. */
+import { Readable } from 'node:stream'
+import { type Context, Hono } from 'hono'
+import { codeOf } from '../lib/errors.ts'
+import { OciError } from '../oci/errors.ts'
+import { deleteBlob, getBlob } from './blob-routes.ts'
+import { errorResponse } from './error-response.ts'
+import { listReferrers, listRepositories, listTags } from './listing-routes.ts'
+import { deleteManifest, getManifest, putManifest } from './manifest-routes.ts'
+import { parsePath, type Target } from './path.ts'
+import {
+  type NodeBindings,
+  type RegistryDeps,
+  type RegistryRequest,
+  unauthorized,
+} from './request.ts'
+import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './upload-routes.ts'
+
+type RegistryContext = Context<{ Bindings: NodeBindings }>
+
+/** Mounted at the root: it answers everything below /v2/. */
+export function createRegistryApp(deps: RegistryDeps): Hono<{ Bindings: NodeBindings }> {
+  const app = new Hono<{ Bindings: NodeBindings }>()
+  app.all('/v2', (context) => answer(deps, context))
+  app.all('/v2/*', (context) => answer(deps, context))
+  return app
+}
+
+async function answer(deps: RegistryDeps, context: RegistryContext): Promise<Response> {
+  try {
+    const request = toRequest(deps, context)
+    const path = rawPath(context).replace(/^\/v2\/?/, '')
+    if (path === '') return ping(deps, request)
+    const target = parsePath(path)
+    if (target === undefined)
+      throw new OciError('NAME_UNKNOWN', { message: 'no such route of the OCI API' })
+    return await route(deps, request, target)
+  } catch (err) {
+    // The client is gone: nobody reads an answer, and nothing is wrong here.
+    if (codeOf(err) === 'ECONNRESET' || codeOf(err) === 'ERR_STREAM_PREMATURE_CLOSE') {
+      return new Response(null, { status: 400 })
+    }
+    return errorResponse(err, deps.logger)
+  }
+}
+
+type Route = (deps: RegistryDeps, request: RegistryRequest, target: never) => Promise<Response>
+
+/** One handler: given the parts of its kind of target. */
+function on<K extends Target['kind']>(
+  kind: K,
+  method: string,
+  handle: (
+    deps: RegistryDeps,
+    request: RegistryRequest,
+    target: Extract<Target, { readonly kind: K }>,
+  ) => Promise<Response>,
+): readonly [string, Route] {
+  return [`${method} ${kind}`, handle as Route]
+}
+
+const ROUTES: ReadonlyMap<string, Route> = new Map([
+  on('catalog', 'GET', (deps, request) => listRepositories(deps, request)),
+  on('tags', 'GET', (deps, request, to) => listTags(deps, request, to.repository)),
+  on('referrers', 'GET', (deps, request, to) =>
+    listReferrers(deps, request, to.repository, to.digest),
+  ),
+  on('blob', 'GET', (deps, request, to) => getBlob(deps, request, to.repository, to.digest)),
+  on('blob', 'DELETE', (deps, request, to) => deleteBlob(deps, request, to.repository, to.digest)),
+  on('manifest', 'GET', (deps, request, to) =>
+    getManifest(deps, request, to.repository, to.reference),
+  ),
+  on('manifest', 'PUT', (deps, request, to) =>
+    putManifest(deps, request, to.repository, to.reference),
+  ),
+  on('manifest', 'DELETE', (deps, request, to) =>
+    deleteManifest(deps, request, to.repository, to.reference),
+  ),
+  on('uploads', 'POST', (deps, request, to) => postUpload(deps, request, to.repository)),
+  on('upload', 'GET', (deps, request, to) => getUpload(deps, request, to.repository, to.id)),
+  on('upload', 'PATCH', (deps, request, to) => patchUpload(deps, request, to.repository, to.id)),
+  on('upload', 'PUT', (deps, request, to) => putUpload(deps, request, to.repository, to.id)),
+  on('upload', 'DELETE', (deps, request, to) => deleteUpload(deps, request, to.repository, to.id)),
+])
+
+async function route(
+  deps: RegistryDeps,
+  request: RegistryRequest,
+  target: Target,
+): Promise<Response> {
+  const method = request.method === 'HEAD' ? 'GET' : request.method
+  const handle = ROUTES.get(`${method} ${target.kind}`)
+  if (handle !== undefined) return handle(deps, request, target as never)
+  throw new OciError('UNSUPPORTED', { message: `${request.method} is not supported here` })
+}
+
+function ping({ access }: RegistryDeps, { caller }: RegistryRequest): Response {
+  if (access.mayList(caller).kind !== 'allowed') throw unauthorized()
+  const headers = {
+    'content-type': 'application/json',
+    'docker-distribution-api-version': 'registry/2.0',
+  }
+  return new Response('{}', { headers })
+}
+
+/** @throws OciError UNAUTHORIZED for credentials that nobody here gave out */
+function toRequest({ access }: RegistryDeps, context: RegistryContext): RegistryRequest {
+  const { incoming, outgoing } = context.env ?? {}
+  const headers = context.req.raw.headers
+  // Without a socket the app was asked in this process; a socket without an address is one that closed.
+  const address = incoming === undefined ? '127.0.0.1' : (incoming.socket.remoteAddress ?? '')
+  const authorization = headers.get('authorization') ?? undefined
+  const caller = access.identify({ authorization, address })
+  if (caller === undefined) throw unauthorized()
+  return {
+    method: context.req.method,
+    query: new URL(context.req.url).searchParams,
+    headers,
+    caller,
+    // Node's own stream: web streams cost several times the processor time.
+    body: () => incoming ?? context.req.raw.body ?? nothing(),
+    outgoing,
+  }
+}
+
+const nothing = (): AsyncIterable<Uint8Array> => Readable.from([])
+
+/** As sent: a parsed URL has resolved `..` away already. */
+function rawPath({ env, req }: RegistryContext): string {
+  return env?.incoming?.url?.split('?')[0] ?? req.path
+}

@@ -1,0 +1,69 @@
+/** A request of the OCI API as the routes see it, and what they all need. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Access, Action, Caller } from '../access/access.ts'
+import type { Logger } from '../lib/logger.ts'
+import { OciError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import type { ContentReader, ContentWriter } from '../storage/content.ts'
+import type { UploadSessions } from '../storage/upload-sessions.ts'
+
+export interface RegistryDeps {
+  readonly content: ContentReader & ContentWriter
+  readonly blobs: BlobStore
+  readonly uploads: UploadSessions
+  readonly access: Access
+  /** Why this node may not write the repository, naming who may; undefined where it may. */
+  readonly refusal: (repository: RepositoryName) => string | undefined
+  readonly logger: Logger
+}
+
+export interface RegistryRequest {
+  readonly method: string
+  readonly query: URLSearchParams
+  readonly headers: Headers
+  readonly caller: Caller
+  /** The body as it arrives; read it at most once. */
+  readonly body: () => AsyncIterable<Uint8Array>
+  /** The raw response, where there is a socket: for the fast path of large blobs. */
+  readonly outgoing: ServerResponse | undefined
+}
+
+/** What @hono/node-server hands to the app; absent when a test asks the app without a socket. */
+export interface NodeBindings {
+  readonly incoming?: IncomingMessage
+  readonly outgoing?: ServerResponse
+}
+
+/** @throws OciError UNAUTHORIZED, DENIED */
+export function authorize(
+  { access }: RegistryDeps,
+  { caller }: RegistryRequest,
+  action: Action,
+  repository: RepositoryName,
+): void {
+  const verdict = access.may(caller, action, repository)
+  if (verdict.kind === 'unauthorized') throw unauthorized()
+  if (verdict.kind === 'denied') throw new OciError('DENIED', { message: verdict.reason })
+}
+
+/** Writing needs the right, and a node that may write. @throws OciError UNAUTHORIZED, DENIED */
+export function authorizeWrite(
+  deps: RegistryDeps,
+  request: RegistryRequest,
+  action: 'push' | 'delete',
+  repository: RepositoryName,
+): void {
+  authorize(deps, request, action, repository)
+  const refusal = deps.refusal(repository)
+  if (refusal !== undefined) throw new OciError('DENIED', { message: refusal })
+}
+
+/** Basic: what docker and podman know how to answer; tokens of nodes come by another way. */
+export function unauthorized(): OciError {
+  const message = 'this node does not serve clients without an account'
+  return new OciError('UNAUTHORIZED', {
+    message,
+    headers: { 'www-authenticate': 'Basic realm="entrepot"' },
+  })
+}
