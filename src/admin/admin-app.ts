@@ -1,43 +1,49 @@
 /** The administration API and the health of the node. Reading asks the same access as the registry; acting needs loopback. */
-import type { IncomingMessage } from 'node:http'
 import { type Context, Hono } from 'hono'
-import type { Access, Caller } from '../access/access.ts'
+import type { Access } from '../access/access.ts'
 import type { EventBus } from '../events/event-bus.ts'
+import type { JobView } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import { parseReference, parseRepositoryName } from '../oci/name.ts'
+import { parseReference, parseRepositoryName, type RepositoryName } from '../oci/name.ts'
 import type { Planner } from '../planner/planner.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { Topology } from '../topology/topology.ts'
+import {
+  type AdminBindings,
+  type AdminContext,
+  type Refusal,
+  refuseActing,
+  refuseReading,
+} from './caller.ts'
 import { streamEvents } from './event-stream.ts'
 import { openApiDocument } from './openapi.ts'
 import { viewRecords } from './records-view.ts'
-import type { RecordsView, StatusView } from './views.ts'
+import type { RecordsPage, RecordsView, StatusView } from './views.ts'
 
 export interface AdminDeps {
   readonly access: Access
   readonly status: () => StatusView
   readonly queue: Pick<JobQueue, 'list' | 'get' | 'hold' | 'retry'>
-  readonly ledger: Ledger
+  readonly ledger: Pick<Ledger, 'entry' | 'entriesOf'>
   readonly planner: Planner
   readonly topology: Topology
   readonly events: EventBus
   readonly clock: Clock
   readonly logger: Logger
+  /** Aborted when the node begins to stop: live streams end then. */
+  readonly stopping?: AbortSignal
 }
-
-interface Bindings {
-  readonly incoming?: IncomingMessage
-}
-type AdminContext = Context<{ Bindings: Bindings }>
 
 /** Rows in one answer by default and at most. */
 const PAGE = { default: 100, max: 1_000 }
+/** Live streams at once: consoles and dashboards; each holds a queue and a socket. */
+const MAX_STREAMS = 64
 
-export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: Bindings }> {
+export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings }> {
   const { access, status, queue, ledger, topology } = deps
-  const app = new Hono<{ Bindings: Bindings }>()
+  const app = new Hono<{ Bindings: AdminBindings }>()
 
   app.get('/healthz', (context) => context.json({ status: 'alive' }))
   app.get('/readyz', (context) => {
@@ -49,45 +55,46 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: Bindings }> {
   })
 
   app.use('/api/v1/*', async (context, next) => {
-    const caller = callerOf(access, context)
-    // A person on the machine itself may always look: without accounts there is no other way in.
-    const mayLook = caller?.kind === 'anonymous' && caller.isLoopback
-    if (!mayLook && (caller === undefined || access.mayList(caller).kind !== 'allowed')) {
-      return failure(
-        context,
-        401,
-        'UNAUTHORIZED',
-        'this node shows nothing to clients without an account',
-      )
-    }
-    return next()
+    const refusal = refuseReading(access, context)
+    return refusal === undefined ? next() : refused(context, refusal)
   })
   app.get('/api/v1/status', (context) => context.json(status()))
   app.get('/api/v1/openapi.json', (context) => context.json(openApiDocument(status().version)))
+  let streams = 0
   app.get('/api/v1/events', (context) => {
+    if (streams === MAX_STREAMS) {
+      const message = `${MAX_STREAMS} live streams are open; close one and try again`
+      return failure(context, 503, 'TOO_MANY_STREAMS', message)
+    }
+    streams += 1
     const snapshot = () => ({ status: status(), jobs: queue.list() })
-    return streamEvents({ ...deps, snapshot }, context)
+    const onEnd = () => {
+      streams -= 1
+    }
+    return streamEvents({ ...deps, snapshot, onEnd })
   })
 
   app.get('/api/v1/jobs', (context) => {
-    const { state, repository } = context.req.query()
-    const jobs = queue
-      .list()
+    const { state, repository, after = '' } = context.req.query()
+    const limit = limitOf(context)
+    const all = newestOfEach(queue.list())
+      .filter((job) => job.id > after)
       .filter((job) => state === undefined || job.state === state)
       .filter((job) => repository === undefined || job.repository === repository)
-    return context.json({ jobs: jobs.slice(0, limitOf(context)) })
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+    const jobs = all.slice(0, limit)
+    const last = jobs.at(-1)
+    return context.json(
+      all.length > limit && last !== undefined ? { jobs, next: last.id } : { jobs },
+    )
   })
   app.get('/api/v1/jobs/:id', (context) => {
     const job = queue.get(context.req.param('id'))
     return job === undefined ? noJob(context) : context.json(job)
   })
   app.post('/api/v1/jobs/:id/:action{cancel|retry}', (context) => {
-    const caller = callerOf(access, context)
-    const verdict = caller === undefined ? undefined : access.mayAdminister(caller)
-    if (verdict?.kind !== 'allowed') {
-      const reason = verdict?.kind === 'denied' ? verdict.reason : 'credentials are not known here'
-      return failure(context, 403, 'DENIED', reason)
-    }
+    const refusal = refuseActing(access, context)
+    if (refusal !== undefined) return refused(context, refusal)
     const { id, action } = context.req.param()
     const job = queue.get(id)
     if (job === undefined) return noJob(context)
@@ -112,8 +119,7 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: Bindings }> {
         'expected ?repository=NAME, and &reference=TAG or DIGEST',
       )
     }
-    if (reference === undefined)
-      return context.json({ records: await ofRepository(name, limitOf(context)) })
+    if (reference === undefined) return context.json(await pageOf(name, context))
     const parsed = parseReference(reference)
     if (parsed === undefined)
       return failure(context, 400, 'NAME_INVALID', 'expected a tag or a digest')
@@ -122,17 +128,17 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: Bindings }> {
     return context.json({ records })
   })
 
-  async function ofRepository(repository: string, limit: number): Promise<RecordsView[]> {
+  async function pageOf(repository: RepositoryName, context: AdminContext): Promise<RecordsPage> {
+    const limit = limitOf(context)
+    const after = context.req.query('after') ?? ''
+    // One more than asked for: whether there is another page.
+    const entries = await ledger.entriesOf(repository, { after, limit: limit + 1 })
     const records: RecordsView[] = []
-    for (let after = 0; ; ) {
-      const page = await ledger.page(after, PAGE.max)
-      for (const entry of page.entries) {
-        if (entry.key.repository === repository) records.push(await viewRecords(entry, deps))
-        if (records.length === limit) return records
-      }
-      if (page.through === after) return records
-      after = page.through
-    }
+    for (const entry of entries.slice(0, limit)) records.push(await viewRecords(entry, deps))
+    const last = records.at(-1)
+    return entries.length > limit && last !== undefined
+      ? { records, next: last.reference }
+      : { records }
   }
 
   app.onError((err, context) => {
@@ -147,10 +153,14 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: Bindings }> {
   }
 }
 
-function callerOf(access: Access, { env, req }: AdminContext): Caller | undefined {
-  const incoming = env?.incoming
-  const address = incoming === undefined ? '127.0.0.1' : (incoming.socket.remoteAddress ?? '')
-  return access.identify({ authorization: req.header('authorization'), address })
+/** A job that ended and was made anew is listed once, as it is now. */
+function newestOfEach(jobs: readonly JobView[]): JobView[] {
+  const byId = new Map<string, JobView>()
+  for (const job of jobs) {
+    const other = byId.get(job.id)
+    if (other === undefined || job.createdAtMs > other.createdAtMs) byId.set(job.id, job)
+  }
+  return [...byId.values()]
 }
 
 function limitOf(context: AdminContext): number {
@@ -158,9 +168,13 @@ function limitOf(context: AdminContext): number {
   return Number.isInteger(limit) && limit > 0 ? Math.min(limit, PAGE.max) : PAGE.default
 }
 
+function refused(context: AdminContext, { status, code, message }: Refusal): Response {
+  return failure(context, status, code, message)
+}
+
 function failure(
   context: Context,
-  status: 400 | 401 | 403 | 404 | 409 | 500,
+  status: 400 | 401 | 403 | 404 | 409 | 500 | 503,
   code: string,
   message: string,
 ): Response {

@@ -1,73 +1,85 @@
-/** The live stream: the present state first, then what happens. A reader that is too slow is cut off, not waited for. */
-import type { Context } from 'hono'
-import { streamSSE } from 'hono/streaming'
-import type { EventBus } from '../events/event-bus.ts'
+/** The live stream as server-sent events (HTML standard, section 9.2): the present state first, then what happens. */
 import type { MeshEvent } from '../events/mesh-event.ts'
-import type { Clock } from '../lib/clock.ts'
+import { createEventFeed, type EventFeed } from './event-feed.ts'
 
 export interface EventStreamDeps {
-  readonly events: EventBus
-  readonly clock: Clock
+  readonly events: Parameters<typeof createEventFeed>[0]['events']
+  readonly clock: Parameters<typeof createEventFeed>[0]['clock']
   /** What a reader has to know before the first change. */
   readonly snapshot: () => object
+  /** Aborted when the node begins to stop: an open stream would hold the server open. */
+  readonly stopping?: AbortSignal | undefined
+  readonly onEnd: () => void
 }
 
-/** Events that wait for a reader, at most: seconds of a busy node. Beyond it the reader is cut off and begins again. */
-const MAX_WAITING = 1_000
-/** A comment so often, milliseconds, so that proxies and readers know that the stream lives. */
-const HEARTBEAT_MS = 15_000
+/** What a client waits before it connects again, milliseconds. */
+const RETRY_MS = 1_000
 
-export function streamEvents(
-  { events, clock, snapshot }: EventStreamDeps,
-  context: Context,
-): Response {
-  return streamSSE(context, async (stream) => {
-    const waiting = new Map<string, MeshEvent>()
-    let count = 0
-    let wake = new AbortController()
-    const unsubscribe = events.onAny((event) => {
-      // Of a job only the last change counts; everything else is kept one by one.
-      count += 1
-      const key = event.kind === 'job-changed' ? `job ${event.job.id}` : `event ${count}`
-      waiting.delete(key)
-      waiting.set(key, event)
-      wake.abort()
-    })
-    stream.onAbort(() => wake.abort())
-    try {
-      await stream.writeSSE({ event: 'snapshot', data: JSON.stringify(snapshot()) })
-      while (!stream.aborted) {
-        if (waiting.size > MAX_WAITING) {
-          await stream.writeSSE({ event: 'cut', data: '{"reason":"too slow; connect again"}' })
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store',
+  // nginx would collect events until its buffer is full.
+  'x-accel-buffering': 'no',
+}
+
+export function streamEvents(deps: EventStreamDeps): Response {
+  const { stopping, snapshot, onEnd } = deps
+  // Subscribed and looked at in one turn: no change falls between the snapshot and what follows.
+  const feed = createEventFeed(deps)
+  const first = `retry: ${RETRY_MS}\n\n${frame('snapshot', snapshot())}`
+  let isOpen = true
+  const close = () => {
+    if (!isOpen) return
+    isOpen = false
+    stopping?.removeEventListener('abort', close)
+    feed.close()
+    onEnd()
+  }
+  stopping?.addEventListener('abort', close)
+  if (stopping?.aborted === true) close()
+
+  const encoder = new TextEncoder()
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (controller) => controller.enqueue(encoder.encode(first)),
+      pull: async (controller) => {
+        const text = await nextText(feed)
+        if (text !== undefined) {
+          controller.enqueue(encoder.encode(text))
           return
         }
-        const batch = [...waiting.values()]
-        waiting.clear()
-        for (const event of batch) await stream.writeSSE({ event: event.kind, data: toJson(event) })
-        if (batch.length > 0) continue
-        wake = new AbortController()
-        const isSilent = await clock.sleep(HEARTBEAT_MS, { signal: wake.signal }).then(
-          () => true,
-          () => false,
-        )
-        if (isSilent) await stream.write(': alive\n\n')
-      }
-    } finally {
-      unsubscribe()
-    }
-  })
+        close()
+        controller.close()
+      },
+      cancel: close,
+    },
+    // Nothing is read ahead: what the client does not take waits in the feed, where it is counted.
+    { highWaterMark: 0 },
+  )
+  return new Response(body, { headers: HEADERS })
 }
 
-function toJson(event: MeshEvent): string {
-  if (event.kind !== 'record-stored') return JSON.stringify(event)
+async function nextText(feed: EventFeed): Promise<string | undefined> {
+  const item = await feed.next()
+  switch (item?.kind) {
+    case undefined:
+      return undefined
+    case 'beat':
+      return ': alive\n\n'
+    case 'cut':
+      return frame('cut', { reason: item.reason })
+    case 'event':
+      return frame(item.event.kind, toData(item.event))
+  }
+}
+
+function frame(name: string, data: object): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+function toData(event: MeshEvent): object {
+  if (event.kind !== 'record-stored') return event
   const { signed, arrival, kind } = event
   const { repository, reference } = signed.record
-  return JSON.stringify({
-    kind,
-    arrival,
-    id: signed.id,
-    repository,
-    reference,
-    writer: signed.writer,
-  })
+  return { kind, arrival, id: signed.id, repository, reference, writer: signed.writer }
 }

@@ -1,6 +1,6 @@
 /** The OpenAPI document, made from the schemas that are also the types of the answers. */
 import { z } from 'zod'
-import { FAILURE, JOB, RECORDS, STATUS } from './views.ts'
+import { FAILURE, JOB, JOBS_PAGE, RECORDS_PAGE, STATUS } from './views.ts'
 
 type Method = 'get' | 'post'
 
@@ -9,17 +9,24 @@ interface Operation {
   readonly method: Method
   readonly summary: string
   readonly parameters?: readonly string[]
-  readonly answer: z.ZodType
+  /** Undefined for the live stream. */
+  readonly answer: z.ZodType | undefined
 }
 
 const OPERATIONS: readonly Operation[] = [
   { path: '/api/v1/status', method: 'get', summary: 'The node and its neighbours', answer: STATUS },
   {
+    path: '/api/v1/events',
+    method: 'get',
+    summary: 'Server-sent events: snapshot (status and jobs), then every event as it happens',
+    answer: undefined,
+  },
+  {
     path: '/api/v1/jobs',
     method: 'get',
-    summary: 'Jobs, open ones first',
-    parameters: ['state', 'repository', 'limit'],
-    answer: z.object({ jobs: z.array(JOB) }),
+    summary: 'Jobs by id, the last that ended among them',
+    parameters: ['state', 'repository', 'limit', 'after'],
+    answer: JOBS_PAGE,
   },
   { path: '/api/v1/jobs/{id}', method: 'get', summary: 'One job', answer: JOB },
   {
@@ -38,8 +45,8 @@ const OPERATIONS: readonly Operation[] = [
     path: '/api/v1/records',
     method: 'get',
     summary: 'What the node knows, holds and plans',
-    parameters: ['repository', 'reference', 'limit'],
-    answer: z.object({ records: z.array(RECORDS) }),
+    parameters: ['repository', 'reference', 'limit', 'after'],
+    answer: RECORDS_PAGE,
   },
 ]
 
@@ -50,20 +57,22 @@ export function openApiDocument(version: string): object {
       ? [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }]
       : []
     const inQuery = parameters.map((name) => ({ name, in: 'query', schema: { type: 'string' } }))
-    const content = (schema: z.ZodType) => ({
-      'application/json': { schema: z.toJSONSchema(schema) },
-    })
     paths[path] = {
       ...paths[path],
       [method]: {
         summary,
         parameters: [...inPath, ...inQuery],
         responses: {
-          200: { description: summary, content: content(answer) },
-          default: { description: 'Refused', content: content(FAILURE) },
+          200: { description: summary, content: contentOf(answer) },
+          default: { description: 'Refused', content: contentOf(FAILURE) },
         },
       },
     }
   }
   return { openapi: '3.1.0', info: { title: 'entrepot administration', version }, paths }
+}
+
+function contentOf(schema: z.ZodType | undefined): object {
+  if (schema === undefined) return { 'text/event-stream': { schema: { type: 'string' } } }
+  return { 'application/json': { schema: z.toJSONSchema(schema) } }
 }

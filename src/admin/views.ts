@@ -82,9 +82,16 @@ export const RECORDS = z.object({
   plan: z.string(),
 })
 
+/** Pass it as `after` for the next page; absent at the end. */
+const NEXT = z.string().optional()
+
+export const JOBS_PAGE = z.object({ jobs: z.array(JOB), next: NEXT })
+export const RECORDS_PAGE = z.object({ records: z.array(RECORDS), next: NEXT })
+
 export const FAILURE = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
 
 export type StatusView = z.infer<typeof STATUS>
 export type NeighbourView = z.infer<typeof NEIGHBOUR>
+export type RecordsPage = z.infer<typeof RECORDS_PAGE>
 export type RecordsView = z.infer<typeof RECORDS>
 export type RecordView = z.infer<typeof RECORD>

@@ -1,6 +1,7 @@
 /**
  * Channels over libp2p streams: length-prefixed frames, one request and one answer at a time. So neither side ever has
- * more than one frame unread, and a stream's read buffer cannot overflow.
+ * more than one frame unread, and a stream's read buffer cannot overflow. An answer may take as long as it wants: only
+ * the caller's signal, the channel's end or the connection's death end the wait.
  */
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
@@ -11,11 +12,16 @@ import { type Channel, type ChannelHandler, MAX_FRAME_BYTES } from './network.ts
 
 export function openFrameChannel(stream: Stream): Channel {
   const frames = lpStream(stream, { maxDataLength: MAX_FRAME_BYTES })
+  let isAsking = false
   return {
     request: async (frame, { signal } = {}) => {
+      if (isAsking) throw new EntrepotError('CHANNEL_BUSY', 'the answer before has not come yet')
+      const bytes = fitting(frame)
       const options = signal === undefined ? {} : { signal }
+      isAsking = true
       try {
-        await frames.write(frame, options)
+        signal?.throwIfAborted()
+        await frames.write(bytes, options)
         return (await frames.read(options)).subarray()
       } catch (cause) {
         stream.abort(new Error('channel given up'))
@@ -23,15 +29,19 @@ export function openFrameChannel(stream: Stream): Channel {
         throw new EntrepotError('CHANNEL_CLOSED', `the channel ended: ${messageOf(cause)}`, {
           cause,
         })
+      } finally {
+        isAsking = false
       }
     },
     close: async () => {
-      await stream.close()
+      // Whoever still waits for an answer has to hear that none will come.
+      if (isAsking) stream.abort(new Error('channel closed while an answer was awaited'))
+      else await stream.close()
     },
   }
 }
 
-/** Answers frame after frame until the stream ends. What `answer` throws ends the stream. */
+/** Answers frame after frame until the peer closes. What `answer` throws ends the stream. */
 export async function answerFrames(
   stream: Stream,
   peer: PeerId,
@@ -40,16 +50,27 @@ export async function answerFrames(
 ): Promise<void> {
   const frames = lpStream(stream, { maxDataLength: MAX_FRAME_BYTES })
   const closed = new AbortController()
+  const { signal } = closed
+  // A peer that has nothing more to say does not wait for an answer either.
+  stream.addEventListener('remoteCloseWrite', () => closed.abort())
   stream.addEventListener('close', () => closed.abort())
   try {
     for (;;) {
-      const request = await frames.read({ signal: closed.signal })
-      const reply = await answer(request.subarray(), { peer, signal: closed.signal })
-      await frames.write(reply, { signal: closed.signal })
+      const request = await frames.read({ signal })
+      const reply = await answer(request.subarray(), { peer, signal })
+      await frames.write(fitting(reply), { signal })
     }
   } catch (err) {
-    const isOver = closed.signal.aborted || stream.status !== 'open'
-    if (!isOver) logger.debug({ peer, reason: messageOf(err) }, 'channel aborted')
-    stream.abort(err instanceof Error ? err : new Error(messageOf(err)))
+    if (!signal.aborted) {
+      logger.debug({ peer, protocol: stream.protocol, reason: messageOf(err) }, 'channel aborted')
+      stream.abort(err instanceof Error ? err : new Error(messageOf(err)))
+    }
+    await stream.close().catch((cause: Error) => stream.abort(cause))
   }
+}
+
+/** @throws RangeError before the peer would abort the stream over it. */
+function fitting(frame: Uint8Array): Uint8Array {
+  if (frame.length <= MAX_FRAME_BYTES) return frame
+  throw new RangeError(`frame is ${frame.length} bytes, at most ${MAX_FRAME_BYTES} are allowed`)
 }

@@ -3,9 +3,13 @@ import { z } from 'zod'
 import { decodeCbor, encodeCbor } from '../record/cbor-codec.ts'
 
 export const HELLO_PROTOCOL = '/entrepot/hello/1'
+export const HELLO_VERSION = 1
 
-const HELLO = z.strictObject({
-  version: z.literal(1),
+const VERSIONED = z.object({ version: z.int() })
+
+/** Fields that it does not know are passed over: a newer release may say more within the same version. */
+const HELLO = z.object({
+  version: z.literal(HELLO_VERSION),
   realm: z.string().min(1).max(128),
   generation: z.int().nonnegative(),
   /** Hash of the topology. */
@@ -14,12 +18,21 @@ const HELLO = z.strictObject({
   now: z.number(),
   /** Of the sender's feed. */
   epoch: z.string().min(1).max(64),
-  endpoint: z.string().max(2048).optional(),
-  /** With it the receiver may read bytes at the sender. */
-  token: z.string().min(16).max(128),
+  /** Base URL of its registry. */
+  endpoint: z.url({ protocol: /^https?$/ }).max(2048).optional(),
+  /** With it the receiver may read bytes at the sender. It goes into a header: printable ASCII. */
+  token: z
+    .string()
+    .min(16)
+    .max(128)
+    .regex(/^[ -~]+$/),
 })
 
 export type Hello = z.infer<typeof HELLO>
+
+export type HelloDecode =
+  | { readonly kind: 'hello'; readonly hello: Hello }
+  | { readonly kind: 'other-version'; readonly version: number }
 
 /** Largest hello accepted, bytes. */
 const MAX_HELLO_BYTES = 4096
@@ -28,8 +41,13 @@ export function encodeHello(hello: Hello): Uint8Array {
   return encodeCbor(hello)
 }
 
-/** @throws when the frame is not a hello of this version. */
-export function decodeHello(frame: Uint8Array): Hello {
-  if (frame.length > MAX_HELLO_BYTES) throw new RangeError('hello is too large')
-  return HELLO.parse(decodeCbor(frame))
+/** @throws when the frame is no hello at all. */
+export function decodeHello(frame: Uint8Array): HelloDecode {
+  if (frame.length > MAX_HELLO_BYTES) {
+    throw new RangeError(`hello is ${frame.length} bytes, at most ${MAX_HELLO_BYTES} are allowed`)
+  }
+  const value = decodeCbor(frame)
+  const { version } = VERSIONED.parse(value)
+  if (version !== HELLO_VERSION) return { kind: 'other-version', version }
+  return { kind: 'hello', hello: HELLO.parse(value) }
 }

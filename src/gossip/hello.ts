@@ -5,11 +5,19 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
+import { createSeenSet } from '../lib/seen-set.ts'
 import type { Neighbours } from '../peers/neighbours.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import { nodeOfPeer } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
-import { decodeHello, encodeHello, HELLO_PROTOCOL, type Hello } from './hello-codec.ts'
+import {
+  decodeHello,
+  encodeHello,
+  HELLO_PROTOCOL,
+  HELLO_VERSION,
+  type Hello,
+  type HelloDecode,
+} from './hello-codec.ts'
 import type { Channel, Network } from './network.ts'
 
 export interface HelloDeps {
@@ -26,18 +34,28 @@ export interface HelloDeps {
 }
 
 const RETRY = { firstMs: 250, capMs: 10_000 }
+/** The greater peer id waits so long to be asked before it asks itself, milliseconds: two round trips between continents. */
+const TURN_MS = 1_000
 /** An answer to a hello takes one turn of the other's event loop; longer means that it is stuck, milliseconds. */
 const ANSWER_MS = 10_000
 /** A neighbour of another realm or version is left alone for so long, milliseconds. */
 const CUT_OFF_MS = 60_000
+/** So long the answer that tells it why may take, milliseconds. */
+const PARTING_MS = 1_000
+/** Complaints remembered so as not to be logged again. */
+const MAX_COMPLAINTS = 100
 
-/** Greets every neighbour that comes up. Of the two ends the one with the smaller peer id asks. */
+/**
+ * Greets every neighbour that comes up. The smaller peer id asks; the greater one asks too if nobody did, since the other
+ * end may not have noticed that this connection replaces a dead one. A hello twice does no harm.
+ */
 export function createHello(deps: HelloDeps): void {
   const { network, topology, neighbours, self, issueToken, events, clock, random, logger } = deps
   const greeting = new Map<PeerId, AbortController>()
+  const complaints = createSeenSet({ limit: MAX_COMPLAINTS })
 
   const own = (node: NodeName): Hello => ({
-    version: 1,
+    version: HELLO_VERSION,
     realm: topology.realm,
     generation: topology.generation,
     hash: topology.hash,
@@ -47,77 +65,115 @@ export function createHello(deps: HelloDeps): void {
     token: issueToken(node),
   })
 
-  function accept(node: NodeName, peer: PeerId, hello: Hello): void {
-    if (hello.realm !== topology.realm) {
-      const reason = `it belongs to realm ${hello.realm}, this node to ${topology.realm}; give both the same topology file`
-      neighbours.failed(node, reason)
-      logger.error({ neighbour: node, realm: hello.realm }, 'neighbour of another realm cut off')
-      void network.cutOff(peer, CUT_OFF_MS)
-      throw new Error(reason)
+  /** What the neighbour said; or why the two cannot work together, and what to do. */
+  function judge(said: HelloDecode): Hello | string {
+    if (said.kind === 'other-version') {
+      return `it speaks version ${said.version} of the hello, this node version ${HELLO_VERSION}; run releases that fit`
     }
+    if (said.hello.realm === topology.realm) return said.hello
+    const [theirs, ours] = [said.hello.realm, topology.realm].map((text) => JSON.stringify(text))
+    return `it belongs to realm ${theirs}, this node to ${ours}; give both the same topology file`
+  }
+
+  function complain(node: NodeName, reason: string): void {
+    neighbours.failed(node, reason)
+    if (complaints.add(`${node} ${reason}`)) {
+      logger.error({ neighbour: node, reason }, 'neighbour cut off: the two do not fit')
+    }
+  }
+
+  function accept(node: NodeName, hello: Hello): void {
     const { generation, hash: topologyHash, epoch, endpoint, token } = hello
     const facts = { generation, topologyHash, epoch, token, clockOffsetMs: hello.now - clock.now() }
     const wasUp = neighbours.isUp(node)
     if (!neighbours.greeted(node, endpoint === undefined ? facts : { ...facts, endpoint })) return
+    if (wasUp) return
     if (topologyHash !== topology.hash) {
       logger.warn({ neighbour: node, generation }, 'neighbour runs another topology')
     }
-    if (!wasUp) events.emit({ kind: 'neighbour-up', node })
+    events.emit({ kind: 'neighbour-up', node })
   }
 
   async function greet(node: NodeName, peer: PeerId, signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
-      let channel: Channel | undefined
-      const within = AbortSignal.any([signal, timeout(clock, ANSWER_MS, signal)])
       try {
-        channel = await network.open(peer, HELLO_PROTOCOL, { signal: within })
-        const answer = await channel.request(encodeHello(own(node)), { signal: within })
-        accept(node, peer, decodeHello(answer))
-        return
+        const said = judge(decodeHello(await ask(peer, encodeHello(own(node)), signal)))
+        if (typeof said !== 'string') return accept(node, said)
+        complain(node, said)
+        return await network.cutOff(peer, CUT_OFF_MS)
       } catch (err) {
         if (signal.aborted) return
         failures += 1
-        neighbours.failed(node, messageOf(err))
+        neighbours.failed(node, `hello not answered: ${messageOf(err)}`)
         await clock.sleep(backoffMs(failures, RETRY, random), { signal }).catch(() => {})
-      } finally {
-        await channel?.close().catch(() => {})
       }
     }
   }
 
-  network.handle(HELLO_PROTOCOL, async (frame, { peer }) => {
+  async function ask(peer: PeerId, frame: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const over = new AbortController()
+    const giveUp = () => over.abort(signal.reason)
+    signal.addEventListener('abort', giveUp)
+    const late = new DOMException(`no answer within ${ANSWER_MS} ms`, 'TimeoutError')
+    clock.sleep(ANSWER_MS, { signal: over.signal }).then(
+      () => over.abort(late),
+      () => {},
+    )
+    let channel: Channel | undefined
+    try {
+      channel = await network.open(peer, HELLO_PROTOCOL, { signal: over.signal })
+      return await channel.request(frame, { signal: over.signal })
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+      await channel?.close().catch(() => {})
+      over.abort()
+    }
+  }
+
+  /** The other one gets its answer first: it has to tell its operator the same. */
+  async function part(peer: PeerId, signal: AbortSignal): Promise<void> {
+    await clock.sleep(PARTING_MS, { signal }).catch(() => {})
+    await network.cutOff(peer, CUT_OFF_MS)
+  }
+
+  function stopGreeting(peer: PeerId): void {
+    greeting.get(peer)?.abort()
+    greeting.delete(peer)
+  }
+
+  network.handle(HELLO_PROTOCOL, async (frame, { peer, signal }) => {
     const node = nodeOfPeer(topology, peer)
     if (node === undefined) throw new Error('hello of a peer that is not in the topology')
-    accept(node, peer, decodeHello(frame))
+    const said = judge(decodeHello(frame))
+    if (typeof said === 'string') {
+      complain(node, said)
+      void part(peer, signal)
+    } else {
+      if (self.peerId > peer) stopGreeting(peer)
+      accept(node, said)
+    }
     return encodeHello(own(node))
   })
 
   network.onUp((peer) => {
     const node = nodeOfPeer(topology, peer)
-    if (node === undefined || self.peerId > peer) return
+    if (node === undefined) return
+    stopGreeting(peer)
     const stop = new AbortController()
-    greeting.get(peer)?.abort()
+    const { signal } = stop
     greeting.set(peer, stop)
-    void greet(node, peer, stop.signal)
+    const turn = self.peerId < peer ? Promise.resolve() : clock.sleep(TURN_MS, { signal })
+    turn.then(
+      () => greet(node, peer, signal),
+      () => {},
+    )
   })
 
   network.onDown((peer) => {
-    greeting.get(peer)?.abort()
-    greeting.delete(peer)
+    stopGreeting(peer)
     const node = nodeOfPeer(topology, peer)
     if (node === undefined || !neighbours.isUp(node)) return
     neighbours.lost(node)
     events.emit({ kind: 'neighbour-down', node })
   })
-}
-
-/** Aborts after a time of the given clock; ends with `signal`. */
-function timeout(clock: Clock, ms: number, signal: AbortSignal): AbortSignal {
-  const over = new AbortController()
-  const reason = new DOMException(`no answer within ${ms} ms`, 'TimeoutError')
-  clock.sleep(ms, { signal }).then(
-    () => over.abort(reason),
-    () => {},
-  )
-  return over.signal
 }

@@ -7,6 +7,8 @@ export interface Holders {
   note(node: NodeName, repository: RepositoryName, digest: Digest): void
   /** It said that it does not have it. */
   forget(node: NodeName, repository: RepositoryName, digest: Digest): void
+  /** Nothing that it said counts any more: its feed began again. */
+  forgetNode(node: NodeName): void
   of(repository: RepositoryName, digest: Digest): ReadonlySet<NodeName>
   count(): number
 }
@@ -23,6 +25,12 @@ export function createHolders({
   const holders = new Map<string, Set<NodeName>>()
   const keyOf = (repository: RepositoryName, digest: Digest) => `${repository}@${digest}`
 
+  function remove(node: NodeName, key: string): void {
+    const nodes = holders.get(key)
+    nodes?.delete(node)
+    if (nodes?.size === 0) holders.delete(key)
+  }
+
   return {
     note: (node, repository, digest) => {
       const key = keyOf(repository, digest)
@@ -34,11 +42,9 @@ export function createHolders({
       const [oldest] = holders.keys()
       if (oldest !== undefined) holders.delete(oldest)
     },
-    forget: (node, repository, digest) => {
-      const key = keyOf(repository, digest)
-      const nodes = holders.get(key)
-      nodes?.delete(node)
-      if (nodes?.size === 0) holders.delete(key)
+    forget: (node, repository, digest) => remove(node, keyOf(repository, digest)),
+    forgetNode: (node) => {
+      for (const key of holders.keys()) remove(node, key)
     },
     of: (repository, digest) => holders.get(keyOf(repository, digest)) ?? NOBODY,
     count: () => holders.size,

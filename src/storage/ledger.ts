@@ -54,6 +54,11 @@ export interface Ledger {
   /** Greatest number in the feed. */
   head(): number
   entry(key: RecordKey): Entry | undefined
+  /** Entries of a repository by reference, only those after one. */
+  entriesOf(
+    repository: RepositoryName,
+    page: { readonly after: string; readonly limit: number },
+  ): Promise<readonly Entry[]>
   /** Entries after a number, in order. */
   page(after: number, limit: number): Promise<FeedPage>
   /** Where a reader at `position` may go on; 0 = from the beginning: this feed never gave out that position. */
@@ -146,6 +151,11 @@ export async function openLedger(
     epoch,
     head,
     entry: (key) => readEntry(index, keyText(key)),
+    entriesOf: async (repository, { after, limit }) => {
+      const range = { after: pairKey(repository, after), below: `${repository}\x01`, limit }
+      const rows = await index.page(ENTRY, range)
+      return rows.flatMap(([text]) => readEntry(index, text) ?? [])
+    },
     page: async (after, limit) => {
       // The head is read first: what is numbered while the page is read belongs to the next page.
       const newest = head()

@@ -3,18 +3,20 @@
  * overtaken by a seeded source of chance. Channels are like TCP: in order and whole, or broken.
  */
 import { createHash } from 'node:crypto'
-import type {
-  Channel,
-  ChannelHandler,
-  GossipMessage,
-  GossipVerdict,
-  Network,
+import {
+  type Channel,
+  type ChannelHandler,
+  type GossipMessage,
+  type GossipVerdict,
+  MAX_FRAME_BYTES,
+  type Network,
 } from '../../src/gossip/network.ts'
 import { reasonOf } from '../../src/lib/abort.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { EntrepotError } from '../../src/lib/errors.ts'
 import type { Random } from '../../src/lib/random.ts'
 import type { PeerId } from '../../src/record/peer-id.ts'
+import { MAX_RECORD_BYTES } from '../../src/record/tag-record.ts'
 
 export interface SimHubOptions {
   /** Probability that one announcement on one link is lost. */
@@ -44,6 +46,8 @@ interface Member {
   readonly handlers: Map<string, ChannelHandler>
   readonly up: ((peer: PeerId) => void)[]
   readonly down: ((peer: PeerId) => void)[]
+  readonly stranger: ((peer: string, address: string) => void)[]
+  readonly strangers: Set<PeerId>
   readonly connected: Map<PeerId, AbortController>
   readonly seen: Set<string>
   readonly cutOffUntilMs: Map<PeerId, number>
@@ -63,9 +67,12 @@ export function createSimHub(
   /** Connects two members when both run, know each other and the link is up. */
   async function connect(a: Member, b: Member): Promise<void> {
     await delay()
-    const isAllowed = a.neighbours.includes(b.self) && b.neighbours.includes(a.self)
-    if (!isAllowed || cut.has(pair(a.self, b.self)) || a.connected.has(b.self)) return
     if (!isAlive(a) || !isAlive(b)) return
+    if (cut.has(pair(a.self, b.self)) || a.connected.has(b.self)) return
+    const [knowsB, knowsA] = [a.neighbours.includes(b.self), b.neighbours.includes(a.self)]
+    if (knowsB && !knowsA) refuse(b, a)
+    if (knowsA && !knowsB) refuse(a, b)
+    if (!knowsA || !knowsB) return
     const until = Math.max(a.cutOffUntilMs.get(b.self) ?? 0, b.cutOffUntilMs.get(a.self) ?? 0)
     if (clock.now() < until) {
       await clock.sleep(until - clock.now())
@@ -75,6 +82,12 @@ export function createSimHub(
     b.connected.set(a.self, new AbortController())
     for (const tell of a.up) tell(b.self)
     for (const tell of b.up) tell(a.self)
+  }
+
+  function refuse(member: Member, { self }: Member): void {
+    if (member.strangers.has(self)) return
+    member.strangers.add(self)
+    for (const tell of member.stranger) tell(self, `/memory/${self}`)
   }
 
   function isAlive(member: Member): boolean {
@@ -111,8 +124,16 @@ export function createSimHub(
     const id = createHash('sha256').update(topic).update(data).digest('hex')
     if (to.seen.has(id)) return
     to.seen.add(id)
-    const verdict = to.topics.get(topic)?.({ topic, from: from.self, data })
-    if (verdict === 'accept') spread(to, topic, data, from.self)
+    if (judge(to, { topic, from: from.self, data }) === 'accept') spread(to, topic, data, from.self)
+  }
+
+  function judge({ topics }: Member, message: GossipMessage): GossipVerdict {
+    if (message.data.length > MAX_RECORD_BYTES) return 'reject'
+    try {
+      return topics.get(message.topic)?.(message) ?? 'ignore'
+    } catch {
+      return 'ignore'
+    }
   }
 
   function openChannel(from: Member, peer: PeerId, protocol: string): Channel {
@@ -124,6 +145,7 @@ export function createSimHub(
     const over = AbortSignal.any([connection.signal, closed.signal])
     return {
       request: async (frame, { signal } = {}) => {
+        if (frame.length > MAX_FRAME_BYTES) throw new RangeError('frame is too large')
         const ends = signal === undefined ? over : AbortSignal.any([over, signal])
         const exchange = async () => {
           await delay()
@@ -137,6 +159,7 @@ export function createSimHub(
           return await untilAborted(exchange(), ends)
         } catch (cause) {
           closed.abort()
+          signal?.throwIfAborted()
           throw new EntrepotError('CHANNEL_CLOSED', 'the channel ended', { cause })
         }
       },
@@ -171,6 +194,8 @@ export function createSimHub(
         handlers: new Map(),
         up: [],
         down: [],
+        stranger: [],
+        strangers: new Set(),
         connected: new Map(),
         seen: new Set(),
         cutOffUntilMs: new Map(),
@@ -199,9 +224,11 @@ export function createSimHub(
         },
         onUp: (listener) => void member.up.push(listener),
         onDown: (listener) => void member.down.push(listener),
-        onStranger: () => {},
+        onStranger: (listener) => void member.stranger.push(listener),
         [Symbol.asyncDispose]: async () => {
-          if (members.get(self) === member) hub.crash(self)
+          if (members.get(self) !== member) return
+          for (const other of members.values()) disconnect(member, other)
+          hub.crash(self)
         },
       }
     },

@@ -1,0 +1,105 @@
+/**
+ * One reader's queue of the live stream. Changes of a job are paced and the last one is never lost; a reader that is too
+ * slow is cut with a reason, so that memory stays bounded and nobody believes in a stream with holes.
+ */
+import type { EventBus } from '../events/event-bus.ts'
+import type { JobView, MeshEvent } from '../events/mesh-event.ts'
+import type { Clock } from '../lib/clock.ts'
+
+export type FeedItem =
+  | { readonly kind: 'event'; readonly event: MeshEvent }
+  /** Nothing happened for a while. */
+  | { readonly kind: 'beat' }
+  /** The reader was too slow: the last item. */
+  | { readonly kind: 'cut'; readonly reason: string }
+
+export interface EventFeed {
+  /** The next item, in order; undefined at the end. One call at a time. */
+  next(): Promise<FeedItem | undefined>
+  close(): void
+}
+
+/** Changes of one job at most this often, milliseconds: five a second are all that a person sees. */
+const PACE_MS = 200
+/** Events that wait for the reader, at most: seconds of a busy node. */
+const MAX_WAITING = 1_000
+/** A beat after so much silence, milliseconds: common proxies cut a connection that says nothing for 30 s. */
+const BEAT_MS = 15_000
+
+export function createEventFeed({
+  events,
+  clock,
+}: {
+  readonly events: EventBus
+  readonly clock: Clock
+}): EventFeed {
+  const waiting: FeedItem[] = []
+  /** Jobs told of in the last PACE_MS, each with the newest change since. */
+  const paced = new Map<string, JobView | undefined>()
+  const over = new AbortController()
+  let wake = () => {}
+
+  function push(event: MeshEvent): void {
+    waiting.push({ kind: 'event', event })
+    if (waiting.length + paced.size > MAX_WAITING) {
+      const reason = `more than ${MAX_WAITING} events waited; connect again and read faster`
+      waiting.splice(0, waiting.length, { kind: 'cut', reason })
+      end()
+    }
+    wake()
+  }
+
+  function tellOfJob(job: JobView): void {
+    if (paced.has(job.id)) {
+      paced.set(job.id, job)
+      return
+    }
+    paced.set(job.id, undefined)
+    clock.sleep(PACE_MS, { signal: over.signal }).then(
+      () => {
+        const newest = paced.get(job.id)
+        paced.delete(job.id)
+        if (newest !== undefined) tellOfJob(newest)
+      },
+      () => {},
+    )
+    push({ kind: 'job-changed', job })
+  }
+
+  function end(): void {
+    if (over.signal.aborted) return
+    unsubscribe()
+    paced.clear()
+    over.abort(new DOMException('the live stream is over', 'AbortError'))
+    wake()
+  }
+
+  const unsubscribe = events.onAny((event) => {
+    if (event.kind === 'job-changed') tellOfJob(event.job)
+    else push(event)
+  })
+
+  /** Resolves with true when nothing came for BEAT_MS. */
+  async function isSilent(): Promise<boolean> {
+    const timer = new AbortController()
+    wake = () => timer.abort()
+    return clock.sleep(BEAT_MS, { signal: timer.signal }).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  return {
+    next: async () => {
+      for (;;) {
+        const item = waiting.shift()
+        if (item !== undefined || over.signal.aborted) return item
+        if (await isSilent()) return { kind: 'beat' }
+      }
+    },
+    close: () => {
+      waiting.length = 0
+      end()
+    },
+  }
+}

@@ -1,0 +1,44 @@
+/** Reads a node's live stream of events. */
+import { request } from 'undici'
+import { EntrepotError } from '../lib/errors.ts'
+
+export interface LiveEvent {
+  readonly event: string
+  readonly data: unknown
+}
+
+/** Calls `onEvent` for each event until the signal is aborted or the node ends the stream. */
+export async function readEvents(
+  url: string,
+  onEvent: (event: LiveEvent) => void,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    const answer = await request(`${url}/api/v1/events`, { signal, bodyTimeout: 0 })
+    if (answer.statusCode !== 200) {
+      await answer.body.dump()
+      throw new EntrepotError('NODE_REFUSED', `${url}/api/v1/events answered ${answer.statusCode}`)
+    }
+    // Characters may be cut between two chunks.
+    answer.body.setEncoding('utf8')
+    let rest = ''
+    for await (const chunk of answer.body) {
+      const blocks = (rest + String(chunk)).split('\n\n')
+      rest = blocks.pop() ?? ''
+      for (const block of blocks) {
+        const parsed = parse(block)
+        if (parsed !== undefined) onEvent(parsed)
+      }
+    }
+  } catch (err) {
+    if (!signal.aborted) throw err
+  }
+}
+
+function parse(block: string): LiveEvent | undefined {
+  const event = /^event: ?(.*)$/m.exec(block)?.[1]
+  const data = /^data: ?(.*)$/m.exec(block)?.[1]
+  return event === undefined || data === undefined
+    ? undefined
+    : { event, data: JSON.parse(data) as unknown }
+}

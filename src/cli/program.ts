@@ -1,0 +1,40 @@
+/** The command line: picks a command; every failure is one readable message and an exit code (1 failed, 2 usage). */
+import { Command, CommanderError } from 'commander'
+import packageJson from '../../package.json' with { type: 'json' }
+import { codeOf } from '../lib/errors.ts'
+import { addIdentityCommands } from './identity.ts'
+import { addInspectCommands } from './inspect.ts'
+import { failureText } from './output.ts'
+import { addServeCommand } from './serve.ts'
+import { addTopologyCommands } from './topology.ts'
+import { addUpCommand } from './up.ts'
+
+const [FAILED, USAGE] = [1, 2]
+
+/** Runs the command that the words ask for. @returns the exit code */
+export async function runProgram(words: readonly string[]): Promise<number> {
+  // Whoever reads us may stop early, as `head` does: that is no failure.
+  process.stdout.on('error', (err) => {
+    if (codeOf(err) === 'EPIPE') process.exit()
+    throw err
+  })
+  const program = new Command('entrepot')
+    .description('A mesh of container registries that behaves as one.')
+    .version(packageJson.version)
+    .exitOverride()
+    .showHelpAfterError('(--help says more)')
+  addUpCommand(program)
+  addServeCommand(program)
+  addIdentityCommands(program)
+  addTopologyCommands(program)
+  addInspectCommands(program)
+  try {
+    await program.parseAsync(words, { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (err) {
+    // Help and version are no failures; usage is told by commander itself.
+    if (err instanceof CommanderError) return err.exitCode === 0 ? 0 : USAGE
+    process.stderr.write(`entrepot: ${failureText(err)}\n`)
+    return codeOf(err) === 'CONFIG_INVALID' ? USAGE : FAILED
+  }
+}

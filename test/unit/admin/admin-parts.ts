@@ -1,0 +1,141 @@
+/** An administration API over real parts in memory: index, ledger, queue, bus and access of one node of two. */
+import { MemoryLevel } from 'memory-level'
+import type { AnonymousRight } from '../../../src/access/access.ts'
+import { createAccess } from '../../../src/access/create-access.ts'
+import { createAdminApp } from '../../../src/admin/admin-app.ts'
+import type { StatusView } from '../../../src/admin/views.ts'
+import { createEventBus } from '../../../src/events/event-bus.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { systemRandom } from '../../../src/lib/random.ts'
+import { type Digest, digestOf } from '../../../src/oci/digest.ts'
+import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
+import { createPlanner } from '../../../src/planner/planner.ts'
+import { createJobQueue } from '../../../src/queue/job-queue.ts'
+import { createJobStore } from '../../../src/queue/job-store.ts'
+import { createAuthor } from '../../../src/record/author.ts'
+import { identityFromSeed } from '../../../src/record/identity.ts'
+import { createLogicalClock } from '../../../src/record/time.ts'
+import { createIndexDb, type IndexBackend } from '../../../src/storage/index-db.ts'
+import { openLedger } from '../../../src/storage/ledger.ts'
+import { wants } from '../../../src/topology/flow.ts'
+import type { NodeName } from '../../../src/topology/topology.ts'
+import { readTopology } from '../../../src/topology/topology-file.ts'
+import { createSimClock } from '../../simulation/sim-clock.ts'
+
+const HUB = identityFromSeed(Buffer.alloc(32, 1))
+const EDGE = identityFromSeed(Buffer.alloc(32, 2))
+
+const TOPOLOGY = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: pair, generation: 3 }
+nodes:
+  hub: { peerId: ${HUB.peerId}, endpoint: "http://127.0.0.1:5000" }
+  edge: { peerId: ${EDGE.peerId} }
+origins: [{ repos: ["**"], writers: hub }]
+policies: { all: { match: { repos: ["demo/**"] }, mode: eager } }
+links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
+`
+
+export const REPOSITORY = 'demo/hello' as RepositoryName
+export const START_MS = Date.parse('2026-01-02T03:04:05.000Z')
+
+/** The API as the edge serves it. */
+export async function createAdminParts({
+  anonymous = 'pull',
+  isReady = () => true,
+  stopping,
+}: {
+  readonly anonymous?: AnonymousRight
+  readonly isReady?: () => boolean
+  readonly stopping?: AbortSignal
+} = {}) {
+  const { topology } = readTopology(TOPOLOGY)
+  if (topology === undefined) throw new Error('the topology of the test is valid')
+  const backend = new MemoryLevel<string, Uint8Array>({ valueEncoding: 'view' })
+  await backend.open()
+  const index = createIndexDb(backend as unknown as IndexBackend)
+  const clock = createSimClock(START_MS)
+  const events = createEventBus({ logger: silentLogger })
+  const ledger = await openLedger({ index }, { epoch: 'test' })
+  const store = createJobStore({ index })
+  const random = systemRandom
+  const queue = createJobQueue({ store, events, clock, random, logger: silentLogger })
+  const self = 'edge' as NodeName
+  const planner = createPlanner({
+    inventory: { entry: ledger.entry, isComplete: () => false },
+    wanted: wants(topology, self),
+    naming: { tagsNaming: async () => [] },
+    isWriter: () => false,
+  })
+  const access = createAccess({ nodeMayRead: () => true, random }, { anonymous })
+  const status = (): StatusView => ({
+    node: self,
+    version: '0.0.0',
+    peerId: EDGE.peerId,
+    realm: topology.realm,
+    generation: topology.generation,
+    topologyHash: topology.hash,
+    endpoint: '',
+    startedAtMs: START_MS,
+    isReady: isReady(),
+    feed: { epoch: ledger.epoch, head: ledger.head() },
+    neighbours: [{ name: 'hub', state: 'down', sinceMs: START_MS, isSource: true }],
+    jobs: {},
+    counters: { recordsStored: 0 },
+  })
+  const app = createAdminApp({
+    access,
+    status,
+    queue,
+    ledger,
+    planner,
+    topology,
+    events,
+    clock,
+    logger: silentLogger,
+    ...(stopping === undefined ? {} : { stopping }),
+  })
+  const author = createAuthor(
+    { identity: HUB, logicalClock: createLogicalClock({ clock }) },
+    { realm: topology.realm },
+  )
+
+  /** A record of the hub becomes known here. */
+  async function know(reference: string, digest: Digest | undefined): Promise<void> {
+    const key = { repository: REPOSITORY, reference: reference as Reference }
+    const history = ledger.entry(key)?.history ?? []
+    const put = { kind: 'put', digest: digest as Digest, mediaType: 'text/plain', size: 7 } as const
+    const draft = digest === undefined ? ({ kind: 'delete' } as const) : put
+    const signed = author.sign({ ...key, ...draft }, history)
+    await index.transact((tx) => ledger.add(tx, signed))
+  }
+
+  /** The node serves the digest for the reference. */
+  async function hold(reference: string, digest: Digest): Promise<void> {
+    const key = { repository: REPOSITORY, reference: reference as Reference }
+    await index.transact((tx) => ledger.hold(tx, key, { digest, coverage: 'all' }))
+  }
+
+  /** A queued job. @returns its id. */
+  function addJob(name: string): string {
+    const digest = digestOf(Buffer.from(name))
+    const key = { repository: REPOSITORY, reference: name as Reference }
+    queue.add({ kind: 'pull', key, digest, recordId: `record of ${name}` })
+    return `${REPOSITORY}@${digest}`
+  }
+
+  /** Asks over a socket from `address`. */
+  function ask(path: string, { address = '127.0.0.1', ...init }: Ask = {}): Promise<Response> {
+    const incoming = { socket: { remoteAddress: address } }
+    return Promise.resolve(app.request(path, init, { incoming } as never))
+  }
+
+  return { access, ask, clock, events, queue, hubPeerId: HUB.peerId, know, hold, addJob }
+}
+
+export type Ask = RequestInit & { readonly address?: string }
+
+export async function jsonOf<T>(answer: Response | Promise<Response>): Promise<T> {
+  return (await (await answer).json()) as T
+}
