@@ -1,9 +1,9 @@
 /**
- * One reader's queue of the live stream. Changes of a job are paced and the last one is never lost; a reader that is too
+ * One reader's queue of the live stream. Progress of a job is paced and the last one is never lost; a reader that is too
  * slow is cut with a reason, so that memory stays bounded and nobody believes in a stream with holes.
  */
 import type { EventBus } from '../events/event-bus.ts'
-import type { JobView, MeshEvent } from '../events/mesh-event.ts'
+import type { JobState, JobView, MeshEvent } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
 
 export type FeedItem =
@@ -19,7 +19,7 @@ export interface EventFeed {
   close(): void
 }
 
-/** Changes of one job at most this often, milliseconds: five a second are all that a person sees. */
+/** Progress of one job at most this often, milliseconds: five a second are all that a person sees. */
 const PACE_MS = 200
 /** Events that wait for the reader, at most: seconds of a busy node. */
 const MAX_WAITING = 1_000
@@ -34,8 +34,8 @@ export function createEventFeed({
   readonly clock: Clock
 }): EventFeed {
   const waiting: FeedItem[] = []
-  /** Jobs told of in the last PACE_MS, each with the newest change since. */
-  const paced = new Map<string, JobView | undefined>()
+  /** Jobs told of in the last PACE_MS: the state that was told, and the newest change since. */
+  const paced = new Map<string, { state: JobState; newest?: JobView | undefined }>()
   const over = new AbortController()
   let wake = () => {}
 
@@ -50,20 +50,27 @@ export function createEventFeed({
   }
 
   function tellOfJob(job: JobView): void {
-    if (paced.has(job.id)) {
-      paced.set(job.id, job)
+    const told = paced.get(job.id)
+    if (told?.state === job.state) {
+      told.newest = job
       return
     }
-    paced.set(job.id, undefined)
+    if (told === undefined) pace(job)
+    else Object.assign(told, { state: job.state, newest: undefined })
+    // Another state is news, not progress: it is told at once, so that it comes before what follows from it.
+    push({ kind: 'job-changed', job })
+  }
+
+  function pace({ id, state }: JobView): void {
+    paced.set(id, { state })
     clock.sleep(PACE_MS, { signal: over.signal }).then(
       () => {
-        const newest = paced.get(job.id)
-        paced.delete(job.id)
+        const newest = paced.get(id)?.newest
+        paced.delete(id)
         if (newest !== undefined) tellOfJob(newest)
       },
       () => {},
     )
-    push({ kind: 'job-changed', job })
   }
 
   function end(): void {

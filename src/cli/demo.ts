@@ -74,14 +74,16 @@ async function show(
   const start = { atMs: Number.POSITIVE_INFINITY }
   const elapsed = () => Math.max(0, Math.round(performance.now() - start.atMs))
   const reading = AbortSignal.any([signal, over.signal])
+  const size = image.blobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
   const watched = mesh.nodes.flatMap(({ name, url }) => {
     const node = nodes.find((one) => one.name === name)
-    return node === undefined ? [] : [watch(node, url, image.manifest.digest, elapsed, reading)]
+    return node === undefined
+      ? []
+      : [watch(node, url, { digest: image.manifest.digest, size }, elapsed, reading)]
   })
   try {
     // Nobody may miss the news: the push begins when every stream has told the present state.
     await Promise.all(watched)
-    const size = image.blobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
     print(`\nPushing ${REPOSITORY}:${TAG} (${bytesText(size)}) at ${writer.name}`)
     const display = createDisplay(process.stdout)
     start.atMs = performance.now()
@@ -108,7 +110,7 @@ async function show(
 function watch(
   node: NodeProgress,
   url: string,
-  digest: string,
+  { digest, size }: { readonly digest: string; readonly size: number },
   elapsed: () => number,
   signal: AbortSignal,
 ): Promise<void> {
@@ -118,7 +120,9 @@ function watch(
       if (event === 'job-changed') noteJob(node, (data as { job: JobView }).job, digest, elapsed())
       if (event !== 'visible-changed' || (data as { digest?: string }).digest !== digest) return
       node.visibleAfterMs ??= elapsed()
-      node.bytesDone = node.bytesTotal ?? node.bytesDone
+      // What was here before need not come over a link: the tag is visible, so all of it is here.
+      node.bytesDone = size
+      node.bytesTotal = size
     }
     readEvents(url, onEvent, { signal }).then(
       () => reject(new Error(`node ${node.name} ended its live stream`)),
