@@ -92,6 +92,8 @@ function untilStopped(withParent: boolean): Promise<void> {
     }
     if (!withParent) return
     process.stdin.resume()
+    // It is listened to while the node runs; it must not keep a process alive that failed to start.
+    process.stdin.unref()
     process.stdin.on('end', () => resolve())
     process.stdin.on('error', () => resolve())
   })

@@ -61,7 +61,7 @@ export interface Policy {
  * receiver but itself; one gossip topic a group.
  */
 export interface Group {
-  /** Unique in the topology and equal at every node, e.g. `0/hub`: link number / parent name (see `links.ts`). */
+  /** Unique in the topology and equal at every node, e.g. `0/hub`: link number / parent name. */
   readonly id: string
   readonly senders: readonly NodeName[]
   readonly receivers: readonly NodeName[]

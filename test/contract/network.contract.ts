@@ -318,9 +318,11 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
 
     test('who asks gives up with its own reason, and the answering side is told', async () => {
       const ended: string[] = []
+      let isAsked = false
       const { a } = await pair((_, b) =>
         b.handle(PROTOCOL, async (frame, { signal }) => {
           if (text(frame) === 'now') return frame
+          isAsked = true
           await new Promise((resolve) => signal.addEventListener('abort', resolve))
           ended.push('aborted')
           throw signal.reason
@@ -330,8 +332,10 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
       expect(text(await come(channel.request(bytes('now'))))).toBe('now')
       const stop = new AbortController()
       const request = channel.request(bytes('wait'), { signal: stop.signal })
+      const refused = expect(come(request)).rejects.toThrow('enough')
+      await rig.until(() => isAsked)
       stop.abort(new Error('enough'))
-      await expect(come(request)).rejects.toThrow('enough')
+      await refused
       await rig.until(() => ended.length > 0)
     })
 

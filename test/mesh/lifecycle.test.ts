@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { makeImage } from '../helpers/images.ts'
-import { createTestMesh, shippedTopology, writeBeside } from '../helpers/mesh-process.ts'
+import { startMesh } from '../helpers/mesh-process.ts'
 import { comparePull, errorsOf, pushBlob, pushImage } from '../helpers/registry-calls.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
@@ -19,12 +19,12 @@ function run(...args: readonly string[]) {
 }
 
 test('a port that is taken, a directory in use, a directory that cannot be written and a wrong topology are said in one line each', async () => {
-  await using mesh = await createTestMesh(await shippedTopology('master-slave'))
+  await using mesh = await startMesh({ file: 'master-slave.yaml' }, { start: [] })
   const [hq, lon] = [mesh.node('hq'), mesh.node('lon')]
   const serve = (name: string, data: string, ...more: readonly string[]) =>
     run('serve', '--topology', mesh.topologyFile, '--node', name, '--data', data, ...more)
 
-  const taken = createServer().listen(Number(lon.host.split(':')[1]), '127.0.0.1')
+  const taken = createServer().listen(Number(new URL(lon.url).port), '127.0.0.1')
   await new Promise((resolve) => taken.once('listening', resolve))
   const port = serve('lon', lon.dataDirectory)
   taken.close()
@@ -41,9 +41,9 @@ test('a port that is taken, a directory in use, a directory that cannot be writt
   expect(noDirectory.status).toBe(1)
   expect(noDirectory.stderr).toContain('cannot use the data directory')
 
-  const wrong = await writeBeside(
-    mesh,
-    'wrong.yaml',
+  const wrong = join(mesh.directory, 'wrong.yaml')
+  await writeFile(
+    wrong,
     'apiVersion: entrepot/v1\nkind: Topology\nnodez: {}\n',
   )
   const topology = run('serve', '--topology', wrong, '--node', 'hq', '--data', hq.dataDirectory)
@@ -57,7 +57,7 @@ test('a port that is taken, a directory in use, a directory that cannot be writt
 })
 
 test('SIGTERM lets a download under way end and then ends the node with exit code 0', async () => {
-  await using mesh = await createTestMesh(await shippedTopology('master-slave'))
+  await using mesh = await startMesh({ file: 'master-slave.yaml' }, { start: [] })
   const hq = mesh.node('hq')
   await hq.start()
   const image = makeImage('large', { layers: 1, layerBytes: 64 * 1024 * 1024 })
@@ -79,7 +79,7 @@ test('SIGTERM lets a download under way end and then ends the node with exit cod
 })
 
 test('bad input gets the right answer each, and the node serves on', async () => {
-  await using mesh = await createTestMesh(await shippedTopology('master-slave'))
+  await using mesh = await startMesh({ file: 'master-slave.yaml' }, { start: [] })
   const hq = mesh.node('hq')
   await hq.start()
   const image = makeImage('good')
@@ -135,7 +135,7 @@ test('bad input gets the right answer each, and the node serves on', async () =>
 })
 
 test('a body that ends too early stores nothing, and the upload goes on from what came', async () => {
-  await using mesh = await createTestMesh(await shippedTopology('master-slave'))
+  await using mesh = await startMesh({ file: 'master-slave.yaml' }, { start: [] })
   const hq = mesh.node('hq')
   await hq.start()
   const blob = makeImage('cut', { layers: 1, layerBytes: 3_000_000 }).blobs[1]

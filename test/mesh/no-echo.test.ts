@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { statusOf } from '../helpers/admin-calls.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { makeImage } from '../helpers/images.ts'
-import { createTestMesh, eventually } from '../helpers/mesh-process.ts'
+import { startMesh } from '../helpers/mesh-process.ts'
 import { digestAt, pushImage } from '../helpers/registry-calls.ts'
 
 /** Two relays joined to each other feed two edges joined to each other: every node but the hub has several sources. */
@@ -27,8 +29,7 @@ links:
 `
 
 test('in cycles and diamonds each blob crosses each door once, each record is stored once, and nothing echoes', async () => {
-  await using mesh = await createTestMesh(DIAMONDS)
-  await mesh.startAll()
+  await using mesh = await startMesh({ text: DIAMONDS })
   const images = Array.from({ length: 6 }, (_, at) => makeImage(`image ${at}`, { layers: 3 }))
   for (const [at, image] of images.entries()) {
     await pushImage(mesh.node('hub').url, `team/app-${at % 2}`, `v${at}`, image)
@@ -37,12 +38,12 @@ test('in cycles and diamonds each blob crosses each door once, each record is st
     for (const [at, image] of images.entries()) {
       const isThere = async () =>
         (await digestAt(url, `team/app-${at % 2}`, `v${at}`)) === image.digest
-      await eventually(isThere, `v${at} at ${name}`)
+      await eventually(isThere)
     }
   }
   const blobs = new Set(images.flatMap((image) => image.blobs.map(({ digest }) => digest))).size
   const counters = async () =>
-    Promise.all(mesh.nodes.map(async (node) => (await node.status()).counters))
+    Promise.all(mesh.nodes.map(async (node) => (await statusOf(node)).counters))
   const before = await counters()
   for (const [at, count] of before.entries()) {
     expect(count.recordsStored).toBe(images.length)

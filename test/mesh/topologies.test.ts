@@ -1,27 +1,21 @@
 import { expect, test } from 'vitest'
+import { statusOf } from '../helpers/admin-calls.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { makeDockerImage, makeImage, makeIndex } from '../helpers/images.ts'
-import {
-  createTestMesh,
-  eventually,
-  shippedTopology,
-  type TestMesh,
-} from '../helpers/mesh-process.ts'
+import { type MeshProcess, startMesh } from '../helpers/mesh-process.ts'
 import { comparePull, digestAt, errorsOf, pushImage } from '../helpers/registry-calls.ts'
 
 /** Waits until the tag shows the digest at every named node. */
-async function untilAt(mesh: TestMesh, names: readonly string[], image: string, digest: string) {
+async function untilAt(mesh: MeshProcess, names: readonly string[], image: string, digest: string) {
   const [repository = '', tag = ''] = image.split(':')
   for (const name of names) {
     const { url } = mesh.node(name)
-    await eventually(
-      async () => (await digestAt(url, repository, tag)) === digest,
-      `${image} at ${name}`,
-    )
+    await eventually(async () => (await digestAt(url, repository, tag)) === digest)
   }
 }
 
 /** Names of the nodes that serve the tag. */
-async function serving(mesh: TestMesh, repository: string, tag: string): Promise<string[]> {
+async function serving(mesh: MeshProcess, repository: string, tag: string): Promise<string[]> {
   const names: string[] = []
   for (const { name, url } of mesh.nodes) {
     if ((await digestAt(url, repository, tag)) !== undefined) names.push(name)
@@ -30,8 +24,7 @@ async function serving(mesh: TestMesh, repository: string, tag: string): Promise
 }
 
 test('hierarchical: a release reaches every edge through its region, a candidate stops at the regions, and an edge serves alone', async () => {
-  await using mesh = await createTestMesh(await shippedTopology('hierarchical'))
-  await mesh.startAll()
+  await using mesh = await startMesh({ file: 'hierarchical.yaml' })
   const hub = mesh.node('hub')
   const release = makeIndex([makeImage('amd', { layerBytes: 300_000 }), makeImage('arm')])
   const candidate = makeImage('candidate')
@@ -44,7 +37,7 @@ test('hierarchical: a release reaches every edge through its region, a candidate
   for (const { url } of mesh.nodes) await comparePull(url, 'demo/app', 'v1.0.0', release)
 
   // Edges have no link to the hub: their only source is their region.
-  const { neighbours } = await mesh.node('us-2').status()
+  const { neighbours } = await statusOf(mesh.node('us-2'))
   expect(neighbours.map(({ name }) => name)).toEqual(['us'])
 
   for (const node of mesh.nodes) if (node.name !== 'eu-2') await node.stop()
@@ -52,8 +45,7 @@ test('hierarchical: a release reaches every edge through its region, a candidate
 })
 
 test('master-slave: every slave gets the push, and a push at a slave is refused with the name of the master', async () => {
-  await using mesh = await createTestMesh(await shippedTopology('master-slave'))
-  await mesh.startAll()
+  await using mesh = await startMesh({ file: 'master-slave.yaml' })
   const hq = mesh.node('hq')
   const image = makeDockerImage('till')
   const elsewhere = makeImage('other team')
@@ -73,8 +65,7 @@ test('master-slave: every slave gets the push, and a push at a slave is refused 
 })
 
 test('mesh: each site writes, a tag written at two sites shows one digest everywhere, and a delete at one reaches all', async () => {
-  await using mesh = await createTestMesh(await shippedTopology('mesh'))
-  await mesh.startAll()
+  await using mesh = await startMesh({ file: 'mesh.yaml' })
   const all = ['fra', 'iad', 'nrt']
   const own = new Map(all.map((name) => [name, makeImage(`of ${name}`)]))
   for (const [name, image] of own) await pushImage(mesh.node(name).url, 'shared/base', name, image)
@@ -88,16 +79,13 @@ test('mesh: each site writes, a tag written at two sites shows one digest everyw
       mesh.nodes.map(({ url }) => digestAt(url, 'shared/base', 'v1')),
     )
     return digests[0] !== undefined && new Set(digests).size === 1
-  }, 'one digest everywhere')
+  })
 
   const { status } = await fetch(`${mesh.node('nrt').url}/v2/shared/base/manifests/fra`, {
     method: 'DELETE',
   })
   expect(status).toBe(202)
-  await eventually(
-    async () => (await serving(mesh, 'shared/base', 'fra')).length === 0,
-    'deleted everywhere',
-  )
+  await eventually(async () => (await serving(mesh, 'shared/base', 'fra')).length === 0)
 
   // Immutable: pushed once, never moved.
   await pushImage(mesh.node('fra').url, 'rel/app', 'v1', makeImage('released'))

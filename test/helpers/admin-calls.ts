@@ -1,0 +1,24 @@
+/** Asks a node's administration API. */
+import type { RecordsView, StatusView } from '../../src/admin/views.ts'
+
+export function statusOf({ url }: { readonly url: string }): Promise<StatusView> {
+  return ask(`${url}/api/v1/status`)
+}
+
+/** Everything that the node knows of a repository. */
+export async function recordsOf(
+  { url }: { readonly url: string },
+  repository: string,
+): Promise<readonly RecordsView[]> {
+  const query = new URLSearchParams({ repository, limit: '1000' })
+  const { records } = await ask<{ readonly records: readonly RecordsView[] }>(
+    `${url}/api/v1/records?${query}`,
+  )
+  return records
+}
+
+async function ask<T>(url: string): Promise<T> {
+  const answer = await fetch(url)
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`)
+  return (await answer.json()) as T
+}
