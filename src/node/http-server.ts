@@ -25,7 +25,7 @@ export async function listenHttp(
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<HttpServer> {
   const server = createAdaptorServer({
-    fetch: app.fetch as never,
+    fetch: app.fetch,
     // A layer of any size over a slow link takes as long as it takes: idle sockets are cut by their own timeout.
     serverOptions: {
       requestTimeout: 0,

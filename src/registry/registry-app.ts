@@ -56,7 +56,7 @@ function on<K extends Target['kind']>(
     target: Extract<Target, { readonly kind: K }>,
   ) => Promise<Response>,
 ): readonly [string, Route] {
-  return [`${method} ${kind}`, handle as Route]
+  return [`${method} ${kind}`, handle]
 }
 
 const ROUTES: ReadonlyMap<string, Route> = new Map([
