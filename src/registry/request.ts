@@ -43,7 +43,7 @@ export function authorize(
   repository: RepositoryName,
 ): void {
   const verdict = access.may(caller, action, repository)
-  if (verdict.kind === 'unauthorized') throw unauthorized()
+  if (verdict.kind === 'unauthorized') throw unauthorized(action)
   if (verdict.kind === 'denied') throw new OciError('DENIED', { message: verdict.reason })
 }
 
@@ -54,14 +54,19 @@ export function authorizeWrite(
   action: 'push' | 'delete',
   repository: RepositoryName,
 ): void {
-  authorize(deps, request, action, repository)
+  // Who may read here is told where to push instead of being asked for an account that would not help.
+  authorize(deps, request, 'pull', repository)
   const refusal = deps.refusal(repository)
   if (refusal !== undefined) throw new OciError('DENIED', { message: refusal })
+  authorize(deps, request, action, repository)
 }
 
 /** Basic: what docker and podman know how to answer; tokens of nodes come by another way. */
-export function unauthorized(): OciError {
-  const message = 'this node does not serve clients without an account'
+export function unauthorized(action: Action = 'pull'): OciError {
+  const message =
+    action === 'pull'
+      ? 'this node does not serve clients without an account'
+      : 'this node takes no pushes and deletes of clients without an account; it does when started with --anonymous push'
   return new OciError('UNAUTHORIZED', {
     message,
     headers: { 'www-authenticate': 'Basic realm="entrepot"' },

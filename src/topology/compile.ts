@@ -1,18 +1,17 @@
 /** Compiles a checked document into a Topology: globs become matchers, selectors nodes, links groups. */
 import { createHash } from 'node:crypto'
-import picomatch from 'picomatch'
+import { anyGlob } from './glob.ts'
 import type { LinkDocument, TopologyDocument } from './schema.ts'
 import { select } from './selector.ts'
 import type { Group, NodeName, Origin, Policy, Topology, TopologyNode } from './topology.ts'
 
 export function compile(document: TopologyDocument): Topology {
   const nodes = Object.entries(document.nodes).map(([name, node]): TopologyNode => {
-    const { locality = {}, labels = {}, formerPeerIds = [], ...rest } = node
+    const { locality, labels, formerPeerIds, endpoint, mesh, peerId } = node
     const former = formerPeerIds.map(({ peerId, until }) => ({
       peerId,
       untilMs: Date.parse(until),
     }))
-    const { endpoint, mesh, peerId } = rest
     return {
       name: name as NodeName,
       locality: locality as Readonly<Record<string, string>>,
@@ -55,11 +54,8 @@ function toOrigin(
   }
 }
 
-function toPolicy(
-  name: string,
-  { match, untagged = false }: TopologyDocument['policies'][string],
-): Policy {
-  const { include = ['*'], exclude = [] } = match.tags ?? {}
+function toPolicy(name: string, { match, untagged }: TopologyDocument['policies'][string]): Policy {
+  const { include, exclude } = match.tags
   const isIncluded = anyGlob(include)
   const isExcluded = anyGlob(exclude)
   return {
@@ -85,7 +81,7 @@ function toGroups(
   }
   const [parents, children] =
     link.shape === 'star' ? [link.center, link.leaves] : [link.parent, link.children]
-  const flow = link.shape === 'star' ? (link.flow ?? 'out') : 'out'
+  const flow = link.shape === 'star' ? link.flow : 'out'
   return select(parents, nodes).map((parent): Group => {
     const below = select(children, nodes).filter(
       (child) =>
@@ -115,12 +111,6 @@ function isMatched(
   if (key === undefined) return true
   const of = (name: NodeName) => nodes.find((node) => node.name === name)?.locality[key]
   return of(parent) !== undefined && of(parent) === of(child)
-}
-
-/** `acme/**` means everything below acme/, not acme itself; `*` stays within one part of a name. */
-function anyGlob(globs: readonly string[]): (text: string) => boolean {
-  if (globs.length === 0) return () => false
-  return picomatch([...globs], { dot: true, strictSlashes: true, nonegate: true })
 }
 
 /** JSON with sorted keys: one text for one meaning. */

@@ -2,7 +2,7 @@
 import { type Findings, type Path, suggestion } from './findings.ts'
 import type { LinkDocument, SelectorText, TopologyDocument } from './schema.ts'
 import { select, unknownNames } from './selector.ts'
-import type { Topology } from './topology.ts'
+import type { Group, Topology } from './topology.ts'
 
 /** At most so many writers a repository: `seen` of a record lists them, and a record has 4 KiB. */
 const MAX_WRITERS = 32
@@ -10,7 +10,7 @@ const MAX_WRITERS = 32
 export function crossCheck(
   document: TopologyDocument,
   topology: Topology,
-  findings: Findings,
+  findings: Pick<Findings, 'add'>,
 ): void {
   const nodes = [...topology.nodes.values()]
   const names = new Set<string>(topology.nodes.keys())
@@ -27,6 +27,11 @@ export function crossCheck(
 
   for (const [at, origin] of document.origins.entries()) {
     checkSelector(origin.writers, ['origins', at, 'writers'])
+    const earlier = document.origins.slice(0, at).flatMap(({ repos }) => repos)
+    if (earlier.includes('**') || origin.repos.every((glob) => earlier.includes(glob))) {
+      const message = 'never holds: earlier entries match all of it, and the first match holds'
+      findings.add(['origins', at, 'repos'], message, { severity: 'warning' })
+    }
     const writers = topology.origins[at]?.writers ?? []
     const { conflict } = origin
     if (writers.length > MAX_WRITERS) {
@@ -56,12 +61,14 @@ export function crossCheck(
   for (const [at, link] of document.links.entries()) {
     for (const [key, selector] of selectorsOf(link)) checkSelector(selector, ['links', at, key])
     for (const [number, name] of link.policies.entries()) {
-      if (document.policies[name] !== undefined) continue
+      if (topology.policies.has(name)) continue
       const hint = suggestion(name, Object.keys(document.policies))
       findings.add(['links', at, 'policies', number], `unknown policy "${name}"${hint}`)
     }
     const groups = topology.groups.filter(({ id }) => id.split('/')[0] === String(at))
-    if (groups.every(({ senders, receivers }) => senders.length === 0 || receivers.length === 0)) {
+    const joins = ({ senders, receivers }: Group) =>
+      senders.some((sender) => receivers.some((receiver) => receiver !== sender))
+    if (!groups.some(joins)) {
       findings.add(['links', at], 'joins no two nodes')
     }
   }
@@ -69,7 +76,11 @@ export function crossCheck(
   checkNodes(document, topology, findings)
 }
 
-function checkNodes(document: TopologyDocument, topology: Topology, findings: Findings): void {
+function checkNodes(
+  document: TopologyDocument,
+  topology: Topology,
+  findings: Pick<Findings, 'add'>,
+): void {
   const used = new Map<string, string>()
   for (const [name, node] of topology.nodes) {
     const linked = topology.groups.filter(
@@ -96,6 +107,15 @@ function checkNodes(document: TopologyDocument, topology: Topology, findings: Fi
       if (other !== undefined)
         findings.add(['nodes', name, key], `node ${other} has the same ${key}`)
       used.set(value, name)
+    }
+  }
+  const inUse = new Map([...topology.nodes.values()].map(({ peerId, name }) => [peerId, name]))
+  for (const [name, { formerPeerIds }] of topology.nodes) {
+    for (const [number, { peerId }] of formerPeerIds.entries()) {
+      const owner = inUse.get(peerId)
+      if (owner === undefined) continue
+      const message = `the key is the peerId of node ${owner}: a former key is one that nobody uses any more`
+      findings.add(['nodes', name, 'formerPeerIds', number, 'peerId'], message)
     }
   }
   const linkedPolicies = new Set(document.links.flatMap(({ policies }) => policies))

@@ -1,5 +1,6 @@
 /** The schema of a topology file, `apiVersion: entrepot/v1`: the type, the validator, and what is not yet in this version. */
 import { z } from 'zod'
+import { repositoryGlobProblem, tagGlobProblem } from './glob.ts'
 
 const NODE_NAME = z
   .string()
@@ -15,7 +16,9 @@ const PEER_ID = z
     'expected an Ed25519 peer id (12D3KooW...), as `entrepot identity show` prints it',
   )
 
-const GLOB = z.string().min(1).max(255)
+const REPOSITORY_GLOB = glob(repositoryGlobProblem)
+const TAG_GLOB = glob(tagGlobProblem)
+const UNTIL = z.iso.datetime({ offset: true, error: 'expected a time like 2026-12-31T23:59:59Z' })
 const TEXT = z.string().min(1).max(128)
 
 /** A node name, "*", a list of names, or labels and locality that must match; "!x" = any value but x. */
@@ -23,11 +26,11 @@ const SELECTOR = z.union([TEXT, z.array(NODE_NAME).min(1), z.record(TEXT, TEXT)]
   error: 'expected a node name, "*", a list of node names, or a map of labels',
 })
 
-const NODE = z.strictObject({
+export const NODE = z.strictObject({
   locality: z
     .strictObject({ region: TEXT.optional(), zone: TEXT.optional(), site: TEXT.optional() })
-    .optional(),
-  labels: z.record(TEXT, TEXT).optional(),
+    .default({}),
+  labels: z.record(TEXT, TEXT).default({}),
   endpoint: z
     .string()
     .regex(/^https?:\/\/[^/\s]+$/, 'expected http://HOST:PORT or https://HOST:PORT, without a path')
@@ -40,15 +43,13 @@ const NODE = z.strictObject({
     )
     .optional(),
   peerId: PEER_ID.optional(),
-  formerPeerIds: z
-    .array(z.strictObject({ peerId: PEER_ID, until: z.iso.datetime({ offset: true }) }))
-    .optional(),
+  formerPeerIds: z.array(z.strictObject({ peerId: PEER_ID, until: UNTIL })).default([]),
 })
 
-const ORIGIN = z.strictObject({
-  repos: z.array(GLOB).min(1),
+export const ORIGIN = z.strictObject({
+  repos: z.array(REPOSITORY_GLOB).min(1, 'expected at least one glob'),
   writers: SELECTOR,
-  elsewhere: z.literal('reject').optional(),
+  elsewhere: z.literal('reject').default('reject'),
   conflict: z
     .strictObject({
       tags: z.enum(['register', 'immutable']),
@@ -57,25 +58,30 @@ const ORIGIN = z.strictObject({
     .optional(),
 })
 
-const POLICY = z.strictObject({
+export const POLICY = z.strictObject({
   match: z.strictObject({
-    repos: z.array(GLOB).min(1),
+    repos: z.array(REPOSITORY_GLOB).min(1, 'expected at least one glob'),
     tags: z
-      .strictObject({ include: z.array(GLOB).optional(), exclude: z.array(GLOB).optional() })
-      .optional(),
+      .strictObject({
+        include: z.array(TAG_GLOB).default(['*']),
+        exclude: z.array(TAG_GLOB).default([]),
+      })
+      .default({ include: ['*'], exclude: [] }),
   }),
   mode: z.literal('eager'),
-  untagged: z.boolean().optional(),
+  untagged: z.boolean().default(false),
 })
 
-const POLICY_NAMES = z.array(TEXT).min(1)
+const POLICY_NAMES = z
+  .array(TEXT)
+  .min(1, 'expected at least one policy: a link without any lets nothing through')
 
-const LINK = z.discriminatedUnion('shape', [
+export const LINK = z.discriminatedUnion('shape', [
   z.strictObject({
     shape: z.literal('star'),
     center: SELECTOR,
     leaves: SELECTOR,
-    flow: z.enum(['out', 'in', 'both']).optional(),
+    flow: z.enum(['out', 'in', 'both']).default('out'),
     policies: POLICY_NAMES,
   }),
   z.strictObject({
@@ -94,7 +100,7 @@ export const TOPOLOGY_SCHEMA = z.strictObject({
   metadata: z.strictObject({ name: TEXT, generation: z.int().min(1) }),
   nodes: z.record(
     NODE_NAME,
-    NODE.nullable().transform((node) => node ?? {}),
+    z.preprocess((node) => node ?? {}, NODE),
   ),
   origins: z.array(ORIGIN).min(1),
   policies: z.record(TEXT, POLICY),
@@ -143,3 +149,10 @@ export const LATER_VALUES: ReadonlySet<unknown> = new Set([
   'first-writer',
   'losers-as-suffixed-tag',
 ])
+
+function glob(problem: (text: string) => string | undefined) {
+  return z.string().superRefine((text, context) => {
+    const expected = problem(text)
+    if (expected !== undefined) context.addIssue({ code: 'custom', message: expected, input: text })
+  })
+}

@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { compile } from './compile.ts'
 import { crossCheck } from './cross-checks.ts'
 import { createFindings, type Finding, type Findings, suggestion } from './findings.ts'
+import { at, readableParts } from './readable.ts'
 import { LATER_KEYS, LATER_VALUES, TOPOLOGY_SCHEMA } from './schema.ts'
 import type { Topology } from './topology.ts'
 
@@ -15,6 +16,8 @@ export interface TopologyReading {
 
 /** Aliases that a file may expand to: more is a bomb. */
 const MAX_ALIASES = 50
+/** Errors of YAML itself that are told: one slip can cause thousands, and the first ones say it. */
+const MAX_YAML_ERRORS = 20
 
 export function readTopology(text: string): TopologyReading {
   const lines = new LineCounter()
@@ -28,17 +31,25 @@ export function readTopology(text: string): TopologyReading {
     stringKeys: true,
   })
   const findings = createFindings(document, lines)
-  for (const error of document.errors) findings.addAt(error.pos[0], `YAML: ${error.message}`)
-  if (document.errors.length > 0) return { findings: findings.list() }
+  // A warning is a tag that nobody reads, as in `!secret x`: the author means something by it.
+  const faults = [...document.errors, ...document.warnings]
+  for (const { pos, message } of faults.slice(0, MAX_YAML_ERRORS)) {
+    findings.addAt(pos[0], `YAML: ${inWords(message)}`)
+  }
+  if (faults.length > 0) return { findings: findings.list() }
   const value = toValue(document, findings)
   if (value === undefined) return { findings: findings.list() }
 
   const parse = TOPOLOGY_SCHEMA.safeParse(value)
   if (!parse.success) {
     for (const issue of parse.error.issues) describe(issue, value, findings)
-    // The rest of the file is worth looking at too: all findings at once.
-    const rest = TOPOLOGY_SCHEMA.safeParse(withoutFaults(value, parse.error.issues))
-    if (rest.success) crossCheck(rest.data, compile(rest.data), findings)
+    // The rest of the file is worth looking at too. Warnings wait: what is missing may be what was misspelt.
+    const rest = readableParts(value, parse.error.issues)
+    crossCheck(rest.document, compile(rest.document), {
+      add: (path, message, options) => {
+        if (options?.severity !== 'warning') findings.add(rest.placeOf(path), message, options)
+      },
+    })
     return { findings: findings.list() }
   }
   const topology = compile(parse.data)
@@ -60,6 +71,11 @@ function toValue(document: Document, findings: Findings): unknown {
   return undefined
 }
 
+/** The parser recurses: it runs out of stack in a text of many brackets. */
+function inWords(message: string): string {
+  return message.includes('call stack') ? 'nested too deeply' : message
+}
+
 /** zod's issue in the words of the file. */
 function describe(issue: z.core.$ZodIssue, value: unknown, findings: Findings): void {
   if (issue.code === 'unrecognized_keys') {
@@ -72,48 +88,31 @@ function describe(issue: z.core.$ZodIssue, value: unknown, findings: Findings): 
     }
     return
   }
+  if (issue.code === 'invalid_key') {
+    const expected = issue.issues[0]?.message ?? issue.message
+    const message = `${expected}; got "${String(issue.path.at(-1))}"`
+    findings.add(issue.path, message, { atKey: true })
+    return
+  }
   const came = at(value, issue.path)
+  const expected = issue.message
+    .replace(/^Invalid input: /, '')
+    .replace(/, received \w+$/, '')
+    .replace(/^Invalid discriminator value. E/, 'e')
+    .replace(/^Too small: /, '')
   if (LATER_VALUES.has(came)) {
     findings.add(issue.path, `"${String(came)}" is not yet in this version`)
     return
   }
   if (came === undefined) {
     const name = String(issue.path.at(-1) ?? '')
-    findings.add(issue.path, `"${name}" is missing: ${issue.message}`)
+    findings.add(issue.path, `"${name}" is missing: ${expected}`)
     return
   }
   const text = JSON.stringify(came)
   findings.add(
     issue.path,
-    `${issue.message}; got ${text.length > 60 ? `${text.slice(0, 57)}...` : text}`,
-  )
-}
-
-/** The file without what the schema refused; a mode of a later version counts as the one there is. */
-function withoutFaults(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
-  const copy = structuredClone(value)
-  for (const issue of issues) {
-    const keys = issue.code === 'unrecognized_keys' ? issue.keys : []
-    const paths = keys.length > 0 ? keys.map((key) => [...issue.path, key]) : [issue.path]
-    for (const path of paths) {
-      const parent = at(copy, path.slice(0, -1))
-      const key = path.at(-1)
-      if (typeof parent !== 'object' || parent === null || key === undefined) continue
-      if (key === 'mode') Object.assign(parent, { mode: 'eager' })
-      else if (key === 'generation') Object.assign(parent, { generation: 1 })
-      else Reflect.deleteProperty(parent, key)
-    }
-  }
-  return copy
-}
-
-function at(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (part, key) =>
-      typeof part === 'object' && part !== null
-        ? (part as Record<PropertyKey, unknown>)[key]
-        : undefined,
-    value,
+    `${expected}; got ${text.length > 60 ? `${text.slice(0, 57)}...` : text}`,
   )
 }
 

@@ -1,5 +1,5 @@
 /** Fills addresses and peer ids into a topology file, where they are missing; comments and order stay. */
-import { isMap, parseDocument } from 'yaml'
+import { type Document, isAlias, isMap, parseDocument } from 'yaml'
 import type { NodeName } from './topology.ts'
 
 export interface NodeAddresses {
@@ -14,6 +14,7 @@ export function fillTopology(
   addresses: ReadonlyMap<NodeName, NodeAddresses>,
 ): string {
   const document = parseDocument(text)
+  for (const name of addresses.keys()) writeOut(document, ['nodes', name])
   for (const [name, facts] of addresses) {
     for (const [key, value] of Object.entries(facts)) {
       const path = ['nodes', name]
@@ -23,4 +24,14 @@ export function fillTopology(
     }
   }
   return document.toString({ lineWidth: 0 })
+}
+
+/** A node that is an alias of another gets a map of its own, or both would have one address. */
+function writeOut(document: Document, path: readonly string[]): void {
+  const node = document.getIn(path, true)
+  const resolved = isAlias(node) ? node.resolve(document) : undefined
+  if (resolved === undefined) return
+  const copy = resolved.clone()
+  delete copy.anchor
+  document.setIn(path, copy)
 }

@@ -12,7 +12,7 @@ export async function recordsOf(
 ): Promise<readonly RecordsView[]> {
   const query = new URLSearchParams({ repository, limit: '1000' })
   const { records } = await ask<{ readonly records: readonly RecordsView[] }>(
-    `${url}/api/v1/records?${query}`,
+    `${url}/api/v1/records?${query.toString()}`,
   )
   return records
 }

@@ -59,7 +59,8 @@ export async function comparePull(
 ): Promise<void> {
   for (const manifest of manifestsOf(image)) {
     const by = manifest === image ? reference : manifest.digest
-    const answer = await fetch(`${url}/v2/${repository}/manifests/${by}`)
+    const headers = { accept: manifest.mediaType }
+    const answer = await fetch(`${url}/v2/${repository}/manifests/${by}`, { headers })
     await compare(answer, manifest, `${url} ${repository} manifest ${by}`)
     if (answer.headers.get('content-type') !== manifest.mediaType) {
       throw new Error(
