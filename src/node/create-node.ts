@@ -57,9 +57,12 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
   const blobs = await openDiskBlobStore({ directory: dataDirectory })
   const linkFiles = createDiskLinkFiles({ directory: dataDirectory })
   const neighbours = createNeighbours({ topology, self, clock })
+  const filters = new Map(
+    neighboursOf(topology, self).map((node) => [node, flow(topology, self, node)]),
+  )
   const access = createAccess(
     {
-      nodeMayRead: (node, repository) => flow(topology, self, node).reads(repository),
+      nodeMayRead: (node, repository) => filters.get(node)?.reads(repository) === true,
       random,
     },
     { anonymous: config.anonymous },

@@ -149,6 +149,7 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
       changedAtMs: now,
       heldFor: isHeld ? row?.heldFor : undefined,
       recordId: plan.recordId,
+      isWoken: false,
       stop: new AbortController(),
     }
     if (mustWait) wait(job, (row?.nextTryAtMs ?? now) - now)
@@ -190,6 +191,7 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
         signal.throwIfAborted()
         for (const job of ready) {
           job.stop = new AbortController()
+          job.isWoken = false
           move(job, 'start', { attempts: job.attempts + 1, bytesDone: 0 })
           return job
         }
@@ -200,6 +202,10 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
     defer: (job, { kind, reason }) => {
       const ms = backoffMs(job.attempts, kind === 'failed' ? FAILED : NO_HOLDER, random)
       if (!move(job, 'defer', { reason, nextTryAtMs: clock.now() + ms })) return
+      if (job.isWoken) {
+        move(job, 'due')
+        return
+      }
       save(job)
       wait(job, ms)
     },
@@ -213,6 +219,8 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
     wake: (repository, digest) => {
       const job = jobs.get(jobId(repository, digest))
       if (job?.state === 'waiting') move(job, 'due')
+      // It may be asking the one that held nothing a moment ago.
+      if (job?.state === 'running') job.isWoken = true
     },
     wakeAll: () => {
       for (const job of jobs.values()) if (job.state === 'waiting') move(job, 'due')

@@ -21,6 +21,8 @@ export interface Job {
   heldFor?: string | undefined
   /** Newest record that asked for it. */
   recordId: string
+  /** A holder showed up while it ran: whatever it finds now, it is worth another try at once. */
+  isWoken: boolean
   /** Aborted when the job is held or superseded while it runs. */
   stop: AbortController
 }
