@@ -20,7 +20,7 @@ import {
 import { streamEvents } from './event-stream.ts'
 import { openApiDocument } from './openapi.ts'
 import { viewRecords } from './records-view.ts'
-import type { RecordsPage, RecordsView, StatusView } from './views.ts'
+import { JOB_STATES, type RecordsPage, type RecordsView, type StatusView } from './views.ts'
 
 export interface AdminDeps {
   readonly access: Access
@@ -76,6 +76,10 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings 
 
   app.get('/api/v1/jobs', (context) => {
     const { state, repository, after = '' } = context.req.query()
+    if (state !== undefined && !JOB_STATES.some((known) => known === state)) {
+      const message = `state: expected one of ${JOB_STATES.join(', ')}`
+      return failure(context, 400, 'STATE_INVALID', message)
+    }
     const limit = limitOf(context)
     const all = newestOfEach(queue.list())
       .filter((job) => job.id > after)

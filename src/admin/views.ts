@@ -28,7 +28,7 @@ export const JOB = z.object({
   changedAtMs: z.number(),
 })
 
-export const NEIGHBOUR = z.object({
+const NEIGHBOUR = z.object({
   name: z.string(),
   state: z.enum(['up', 'down']),
   sinceMs: z.number(),
@@ -91,7 +91,6 @@ export const RECORDS_PAGE = z.object({ records: z.array(RECORDS), next: NEXT })
 export const FAILURE = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
 
 export type StatusView = z.infer<typeof STATUS>
-export type NeighbourView = z.infer<typeof NEIGHBOUR>
 export type RecordsPage = z.infer<typeof RECORDS_PAGE>
 export type RecordsView = z.infer<typeof RECORDS>
 export type RecordView = z.infer<typeof RECORD>

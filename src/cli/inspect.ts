@@ -60,7 +60,7 @@ export function addInspectCommands(program: Command): void {
         repository,
         ...(reference === undefined ? {} : { reference }),
       })
-      const path = `/api/v1/records?${query}`
+      const path = `/api/v1/records?${query.toString()}`
       const { records } = await askNode<{ readonly records: readonly RecordsView[] }>(url, path)
       if (json === true) printJson(records)
       else

@@ -61,7 +61,8 @@ export async function startLocalProcess(
 /** Why a node did not start. */
 export async function startFailure({ name, logFile }: LocalNode): Promise<EntrepotError> {
   const lines = (await readFile(logFile, 'utf8').catch(() => '')).trim().split('\n')
-  const message = `node ${name} did not start: ${lines.at(-1) ?? ''} (log: ${logFile})`
+  const why = (lines.at(-1) ?? '').replace(/^entrepot: /, '')
+  const message = `node ${name} did not start: ${why} (log: ${logFile})`
   return new EntrepotError('NODE_FAILED', message)
 }
 

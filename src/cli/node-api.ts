@@ -5,12 +5,16 @@ import { EntrepotError, messageOf } from '../lib/errors.ts'
 /** A node answers from memory and its index, milliseconds. */
 const TIMEOUT_MS = 10_000
 
-/** @throws NODE_UNREACHABLE, NODE_REFUSED with the node's own message */
+/** @throws CONFIG_INVALID, NODE_UNREACHABLE, NODE_REFUSED with the node's own message */
 export async function askNode<T>(
   url: string,
   path: string,
   { method = 'GET' }: { readonly method?: 'GET' | 'POST' } = {},
 ): Promise<T> {
+  if (!URL.canParse(path, url)) {
+    const message = `--url must be the registry address of a node, e.g. http://127.0.0.1:5000; got ${url}`
+    throw new EntrepotError('CONFIG_INVALID', message)
+  }
   const answer = await request(new URL(path, url), {
     method,
     headersTimeout: TIMEOUT_MS,

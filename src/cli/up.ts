@@ -52,7 +52,9 @@ async function up(file: string, options: UpOptions): Promise<void> {
       processes.push(await startLocalProcess(mesh, node, ['--log-level', 'warn', ...rights]))
     }
     for (const [at, node] of mesh.nodes.entries()) {
-      if ((await processes[at]?.ready) !== true) throw await startFailure(node)
+      const isReady = await Promise.race([processes[at]?.ready, stopped.done.then(() => 'stopped')])
+      if (isReady === 'stopped') return
+      if (isReady !== true) throw await startFailure(node)
     }
     reportEnds(mesh, processes, stopped.signal)
     print(

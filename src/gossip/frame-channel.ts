@@ -10,8 +10,13 @@ import type { Logger } from '../lib/logger.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import { type Channel, type ChannelHandler, MAX_FRAME_BYTES } from './network.ts'
 
+/** Bytes of the longest length: 7 bits each, for MAX_FRAME_BYTES. */
+const MAX_LENGTH_BYTES = 3
+
+const FRAMING = { maxDataLength: MAX_FRAME_BYTES, lengthDecoder: decodeLength }
+
 export function openFrameChannel(stream: Stream): Channel {
-  const frames = lpStream(stream, { maxDataLength: MAX_FRAME_BYTES })
+  const frames = lpStream(stream, FRAMING)
   let isAsking = false
   return {
     request: async (frame, { signal } = {}) => {
@@ -48,7 +53,7 @@ export async function answerFrames(
   answer: ChannelHandler,
   logger: Logger,
 ): Promise<void> {
-  const frames = lpStream(stream, { maxDataLength: MAX_FRAME_BYTES })
+  const frames = lpStream(stream, FRAMING)
   const closed = new AbortController()
   const { signal } = closed
   // A peer that has nothing more to say does not wait for an answer either.
@@ -67,6 +72,20 @@ export async function answerFrames(
     }
     await stream.close().catch((cause: Error) => stream.abort(cause))
   }
+}
+
+/**
+ * A frame's length, LEB128. Ours, since the library's goes on reading as long as every byte says that another follows.
+ * @throws RangeError while bytes are missing, which makes the library read on; TypeError when there are too many.
+ */
+function decodeLength(bytes: Uint8Array | Uint8ArrayList): number {
+  let length = 0
+  for (const [at, byte] of bytes.subarray().entries()) {
+    length |= (byte & 0x7f) << (7 * at)
+    if (byte < 0x80) return length
+  }
+  if (bytes.byteLength < MAX_LENGTH_BYTES) throw new RangeError('length is not complete')
+  throw new TypeError(`length of a frame is longer than ${MAX_LENGTH_BYTES} bytes`)
 }
 
 /** @throws RangeError before the peer would abort the stream over it. */

@@ -19,7 +19,10 @@ const HELLO = z.object({
   /** Of the sender's feed. */
   epoch: z.string().min(1).max(64),
   /** Base URL of its registry. */
-  endpoint: z.url({ protocol: /^https?$/ }).max(2048).optional(),
+  endpoint: z
+    .url({ protocol: /^https?$/ })
+    .max(2048)
+    .optional(),
   /** With it the receiver may read bytes at the sender. It goes into a header: printable ASCII. */
   token: z
     .string()

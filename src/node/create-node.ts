@@ -116,9 +116,19 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
   const app = new Hono()
   const registryLogger = logger.child({ room: 'registry' })
   const refusal = (repository: RepositoryName) => refuseWriting(topology, self, repository)
+  const stopping = new AbortController()
   app.route(
     '/',
-    createAdminApp({ ...core, access, status, topology, events, clock, logger }) as never,
+    createAdminApp({
+      stopping: stopping.signal,
+      ...core,
+      access,
+      status,
+      topology,
+      events,
+      clock,
+      logger,
+    }) as never,
   )
   app.route(
     '/',
@@ -147,6 +157,8 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
     peerId: identity.peerId,
     meshAddresses: network.addresses(),
     drain: async (ms) => {
+      // Live streams never end by themselves: their readers are told, and connect to another node or later.
+      stopping.abort()
       const over = new AbortController()
       const timeUp = clock.sleep(ms, { signal: over.signal }).catch(() => {})
       await Promise.race([Promise.all([http.drain(), core.links.settled()]), timeUp])

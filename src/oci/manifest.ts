@@ -57,8 +57,9 @@ const DOCUMENT = z.looseObject({
   mediaType: z.string().max(255).optional(),
   artifactType: z.string().max(255).optional(),
   config: DESCRIPTOR.optional(),
-  layers: z.array(DESCRIPTOR).optional(),
-  manifests: z.array(DESCRIPTOR).optional(),
+  // Encoders of other languages write an empty list as null.
+  layers: z.array(DESCRIPTOR).nullish(),
+  manifests: z.array(DESCRIPTOR).nullish(),
   subject: DESCRIPTOR.optional(),
   annotations: z.record(z.string(), z.string()).optional(),
 })
@@ -89,13 +90,21 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     const reason = `pushed as ${mediaType}, but the document says ${document.mediaType}`
     return { kind: 'invalid', reason }
   }
-  if (INDEX_TYPES.has(mediaType) && document.manifests === undefined) {
-    return { kind: 'invalid', reason: 'an index needs a list "manifests"' }
-  }
-  if (IMAGE_TYPES.has(mediaType) && document.config === undefined) {
-    return { kind: 'invalid', reason: 'an image manifest needs a "config"' }
-  }
+  const reason = contradictionIn(document, INDEX_TYPES.has(mediaType))
+  if (reason !== undefined) return { kind: 'invalid', reason }
   return { kind: 'parsed', manifest: toManifest(document, mediaType) }
+}
+
+/** A document that is an image to one client and an index to another is refused (CVE-2021-41190). */
+function contradictionIn(document: z.infer<typeof DOCUMENT>, isIndex: boolean): string | undefined {
+  const { config, layers, manifests } = document
+  const isImageToo = config !== undefined || (layers ?? undefined) !== undefined
+  if (isImageToo && (manifests ?? undefined) !== undefined) {
+    return 'expected an image manifest or an index, got both: "manifests" beside "config" or "layers"'
+  }
+  if (isIndex && manifests === undefined) return 'an index needs a list "manifests"'
+  if (!isIndex && config === undefined) return 'an image manifest needs a "config"'
+  return undefined
 }
 
 function toManifest(document: z.infer<typeof DOCUMENT>, mediaType: string): Manifest {
@@ -123,7 +132,7 @@ function isDistributable(mediaType: string): boolean {
 }
 
 function guessMediaType(document: z.infer<typeof DOCUMENT>): string {
-  return document.manifests === undefined
+  return (document.manifests ?? undefined) === undefined
     ? 'application/vnd.oci.image.manifest.v1+json'
     : 'application/vnd.oci.image.index.v1+json'
 }

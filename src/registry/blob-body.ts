@@ -1,38 +1,85 @@
-/**
- * The body of a large blob: two buffers in turn, one read always under way, straight to the socket. Web streams would cost
- * four times the processor time.
- */
+/** Bytes of blobs from files: small ones with one read, large ones with two buffers in turn, straight to the socket. */
 import { type FileHandle, open } from 'node:fs/promises'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { codeOf } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
 import type { ByteRange } from '../storage/blob-store.ts'
 
 /** Bytes of one read and write; larger ones gain nothing, smaller ones cost system calls. Two are in memory per download. */
 const BUFFER_BYTES = 512 * 1024
 
-/** Sends the range of the file and ends the response. Resolves also when the client went away. */
+export interface BlobFile {
+  readonly path: string
+  /** Bytes of the blob. A file of another size is not the blob: it is not sent. */
+  readonly size: number
+  readonly range: ByteRange
+}
+
+export interface ResponseHead {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface Exchange {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
+
+/** The range in memory; undefined when the file is not the whole blob. */
+export function readPart(blob: BlobFile): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const { start, end } = blob.range
+  return withFile(blob, async (file) => {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(end - start), 0, end - start, start)
+    return bytesRead === end - start ? buffer : undefined
+  })
+}
+
+/**
+ * Sends the range and ends the response; resolves also when the client went away. Web streams would cost four times the
+ * processor time. @returns false, with nothing sent, when the file is not the whole blob.
+ */
 export async function sendFile(
-  outgoing: ServerResponse,
-  path: string,
-  headers: Readonly<Record<string, string>>,
-  status: number,
-  range: ByteRange,
-): Promise<void> {
-  const file = await open(path, 'r')
-  try {
+  exchange: Exchange,
+  blob: BlobFile,
+  { status, headers }: ResponseHead,
+  logger: Logger,
+): Promise<boolean> {
+  const { outgoing } = exchange
+  const isSent = await withFile(blob, async (file) => {
     outgoing.writeHead(status, headers)
     // A write after the client left raises `error` on the response; without a listener it would end the process.
     outgoing.on('error', () => {})
-    await pump(outgoing, file, range)
-  } catch {
-    // The headers are out: cutting the connection is the only way to say that the body is not whole. Clients resume.
-    outgoing.destroy()
+    try {
+      await pump(exchange, file, blob.range)
+    } catch (err) {
+      logger.error({ err, path: blob.path }, 'blob not read to its end')
+      // The headers are out: cutting the connection is the only way to say that the body is not whole. Clients resume.
+      outgoing.destroy()
+    }
+    return true
+  })
+  return isSent ?? false
+}
+
+async function withFile<T>(
+  { path, size }: BlobFile,
+  use: (file: FileHandle) => Promise<T>,
+): Promise<T | undefined> {
+  const file = await open(path, 'r').catch((err: unknown) => {
+    if (codeOf(err) === 'ENOENT') return undefined
+    throw err
+  })
+  if (file === undefined) return undefined
+  try {
+    if ((await file.stat()).size !== size) return undefined
+    return await use(file)
   } finally {
     await file.close()
   }
 }
 
 async function pump(
-  outgoing: ServerResponse,
+  { incoming, outgoing }: Exchange,
   file: FileHandle,
   { start, end }: ByteRange,
 ): Promise<void> {
@@ -40,6 +87,9 @@ async function pump(
     Buffer.allocUnsafeSlow(BUFFER_BYTES),
     Buffer.allocUnsafeSlow(BUFFER_BYTES),
   ] as const
+  // The request, not the response: one that waits behind another on its connection has no socket of its own yet.
+  const gone = new Promise<void>((resolve) => incoming.once('close', resolve))
+  const isGone = () => outgoing.destroyed || incoming.destroyed
   const written: [Promise<void>, Promise<void>] = [Promise.resolve(), Promise.resolve()]
   const read = (turn: 0 | 1, at: number) =>
     file.read(buffers[turn], 0, Math.min(BUFFER_BYTES, end - at), at)
@@ -49,13 +99,13 @@ async function pump(
   while (reading !== undefined) {
     const { bytesRead } = await reading
     if (bytesRead === 0) throw new RangeError('the file is shorter than its blob')
-    if (outgoing.destroyed) return
+    if (isGone()) return
     at += bytesRead
     written[turn] = write(outgoing, buffers[turn].subarray(0, bytesRead))
     turn = turn === 0 ? 1 : 0
     // The other buffer may be read into once the socket has let go of it.
     await written[turn]
-    reading = at < end && !outgoing.destroyed ? read(turn, at) : undefined
+    reading = at < end && !isGone() ? read(turn, at) : undefined
   }
   await Promise.all(written)
   if (!outgoing.destroyed) outgoing.end()

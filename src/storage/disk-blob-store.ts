@@ -1,33 +1,65 @@
 /** The BlobStore on disk, in distribution's layout. Partial bytes stand in the staging directory, never beside blobs. */
-import { mkdir, open, opendir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
-import { makeDirectoryDurably, syncDirectory, writeDurably } from '../lib/durable-file.ts'
+import { makeDirectoryDurably, syncDirectory } from '../lib/durable-file.ts'
 import { codeOf } from '../lib/errors.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import type { BlobStore, StageName, StageStat } from './blob-store.ts'
 import { openDiskStage } from './disk-stage.ts'
 import { BLOBS_PATH, blobDirectoryPath } from './layout.ts'
-import { verify } from './memory-blob-store.ts'
+import { createRunningHashes } from './running-hashes.ts'
+import { verify } from './verify.ts'
 
 export interface DiskBlobStoreOptions {
   /** The data directory; `docker/` and `entrepot/staging/` stand in it. */
   readonly directory: string
 }
 
-/** Makes the staging directory. @throws the file system's error when the directory cannot be written. */
+/** Files of `put` in staging: they belong to one call, nobody resumes them. */
+const PUT_PREFIX = 'put-'
+
+/**
+ * Makes the staging directory. One process at a time: the lock of the index must be held.
+ * @throws the file system's error when the directory cannot be written.
+ */
 export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Promise<BlobStore> {
   const staging = join(directory, 'entrepot', 'staging')
-  await mkdir(staging, { recursive: true })
-  await mkdir(join(directory, BLOBS_PATH), { recursive: true })
+  await makeDirectoryDurably(staging)
+  await makeDirectoryDurably(join(directory, BLOBS_PATH))
+  await removeLeftPuts(staging)
+  const hashes = createRunningHashes()
+  /** Directories `<algorithm>/<2 hex>` whose name is durable, or is being made so: at most 512. */
+  const durable = new Map<string, Promise<void>>()
   const pathOf = (digest: Digest) => join(directory, blobDirectoryPath(digest), 'data')
+
+  /** Two blobs may make the same directory at once: each waits until the name is on disk, whoever made it. */
+  function makeShared(path: string): Promise<void> {
+    const known = durable.get(path)
+    if (known !== undefined) return known
+    const made = (async () => {
+      await mkdir(path, { recursive: true })
+      await syncDirectory(dirname(path))
+      await syncDirectory(dirname(dirname(path)))
+    })()
+    durable.set(path, made)
+    made.catch(() => durable.delete(path))
+    return made
+  }
 
   /** Moves a finished file to its place under the digest. */
   async function place(from: string, digest: Digest): Promise<void> {
-    const to = pathOf(digest)
-    await makeDirectoryDurably(dirname(to))
-    await rename(from, to)
-    await syncDirectory(dirname(to))
+    const own = dirname(pathOf(digest))
+    await makeShared(dirname(own))
+    await mkdir(own, { recursive: true })
+    await rename(from, pathOf(digest))
+    await makeNameDurable(own)
+  }
+
+  async function makeNameDurable(own: string): Promise<void> {
+    await syncDirectory(own)
+    await syncDirectory(dirname(own))
   }
 
   return {
@@ -47,18 +79,25 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
     },
     readAll: (digest) => absent(readFile(pathOf(digest))),
     pathOf,
-    stage: (name) => openDiskStage({ path: join(staging, name), name, place }),
+    stage: (name) => openDiskStage({ path: join(staging, name), name, place, hashes }),
     stages: async () => {
-      const names = await readdir(staging)
+      const names = (await readdir(staging)).filter((name) => !name.startsWith(PUT_PREFIX))
       const found = await Promise.all(names.map((name) => statStage(join(staging, name), name)))
       return found.filter((one) => one !== undefined)
     },
     put: async (digest, bytes) => {
       verify(digest, bytes)
-      const found = await absent(stat(pathOf(digest)))
-      // Same digest, same size: the same content, durable since it was put. Another size is damage: written anew.
-      if (found?.size === bytes.length) return
-      await writeDurably(pathOf(digest), bytes)
+      const found = await absent(readFile(pathOf(digest)))
+      // Compared, not trusted: a damaged file is written anew. Who wrote it may still be making its name durable.
+      if (found?.equals(bytes)) return makeNameDurable(dirname(pathOf(digest)))
+      const path = join(staging, `${PUT_PREFIX}${randomUUID()}`)
+      try {
+        await writeFile(path, bytes, { flag: 'wx', flush: true })
+        await place(path, digest)
+      } catch (err) {
+        await rm(path, { force: true })
+        throw err
+      }
     },
     delete: async (digest) => {
       const found = await absent(stat(pathOf(digest)))
@@ -70,18 +109,28 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
   }
 }
 
+/** Names that are no digests, and directories without a file, are passed over: others may keep theirs here. */
 async function* listBlobs(root: string): AsyncGenerator<Digest> {
-  for (const algorithm of await readdir(root)) {
-    const directory = join(root, algorithm)
-    for (const prefix of await readdir(directory)) {
-      const entries = await absent(opendir(join(directory, prefix)))
-      if (entries === undefined) continue
-      for await (const { name } of entries) {
-        const digest = parseDigest(`${algorithm}:${name}`)
-        if (digest !== undefined) yield digest
+  for (const algorithm of await directoriesIn(root)) {
+    for (const prefix of await directoriesIn(join(root, algorithm))) {
+      for (const hex of await directoriesIn(join(root, algorithm, prefix))) {
+        const digest = parseDigest(`${algorithm}:${hex}`)
+        if (digest === undefined) continue
+        if (await absent(stat(join(root, algorithm, prefix, hex, 'data')))) yield digest
       }
     }
   }
+}
+
+/** One level, never the whole tree: of a million blobs 1/256 is in memory at a time. */
+async function directoriesIn(path: string): Promise<readonly string[]> {
+  const entries = (await absent(readdir(path, { withFileTypes: true }))) ?? []
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+}
+
+async function removeLeftPuts(staging: string): Promise<void> {
+  const names = (await readdir(staging)).filter((name) => name.startsWith(PUT_PREFIX))
+  await Promise.all(names.map((name) => rm(join(staging, name), { force: true })))
 }
 
 async function statStage(path: string, name: string): Promise<StageStat | undefined> {

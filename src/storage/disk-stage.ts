@@ -1,6 +1,7 @@
 /** One stage on disk: appended in large writes, hashed on the way, renamed to its digest when it is whole. */
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rm, stat } from 'node:fs/promises'
+import { abortable } from '../lib/abortable.ts'
 import {
   algorithmOf,
   createHasher,
@@ -8,23 +9,27 @@ import {
   type DigestAlgorithm,
   type Hasher,
 } from '../oci/digest.ts'
+import { appendInBatches } from './batched-append.ts'
 import type { Stage, StageName } from './blob-store.ts'
+import type { RunningHashes } from './running-hashes.ts'
 
 export interface DiskStageParts {
   readonly path: string
   readonly name: StageName
   /** Moves the finished file under its digest, durably. */
   readonly place: (path: string, digest: Digest) => Promise<void>
+  readonly hashes: RunningHashes
 }
 
-/** Small chunks are gathered into writes of this size, bytes: a write per 16 KiB of socket data costs more than the disk. */
-const WRITE_BYTES = 1024 * 1024
+/** Bytes of one read where a stage is hashed from the disk: as large as the writes. */
+const READ_BYTES = 1024 * 1024
 
-export async function openDiskStage({ path, name, place }: DiskStageParts): Promise<Stage> {
+export async function openDiskStage({ path, name, place, hashes }: DiskStageParts): Promise<Stage> {
   const file = await open(path, 'a')
   let size = (await file.stat()).size
   /** Of everything in the file; undefined where an earlier process wrote the beginning. */
-  let hasher: Hasher | undefined = size === 0 ? createHasher('sha256') : undefined
+  let hasher: Hasher | undefined =
+    hashes.take(name, size) ?? (size === 0 ? createHasher('sha256') : undefined)
   let isOpen = true
 
   async function close(): Promise<void> {
@@ -35,8 +40,10 @@ export async function openDiskStage({ path, name, place }: DiskStageParts): Prom
 
   async function write(bytes: Uint8Array): Promise<void> {
     try {
-      await writeAll(file, bytes)
+      const writing = writeAll(file, bytes)
+      // Hashed on this thread while the disk's thread writes.
       hasher?.update(bytes)
+      await writing
       size += bytes.length
     } catch (err) {
       // A part of it may be there (full disk): what is on disk counts, the running hash does not know it.
@@ -53,7 +60,7 @@ export async function openDiskStage({ path, name, place }: DiskStageParts): Prom
       return digested
     }
     const fresh = createHasher(algorithm)
-    for await (const chunk of createReadStream(path, { highWaterMark: WRITE_BYTES })) {
+    for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
       fresh.update(chunk as Uint8Array)
     }
     return fresh.digest()
@@ -66,41 +73,26 @@ export async function openDiskStage({ path, name, place }: DiskStageParts): Prom
     },
     append: async (source, { signal } = {}) => {
       const before = size
-      const buffer = Buffer.allocUnsafe(WRITE_BYTES)
-      let filled = 0
-      try {
-        for await (const chunk of source) {
-          signal?.throwIfAborted()
-          for (let at = 0; at < chunk.length; ) {
-            const part = chunk.subarray(at, at + WRITE_BYTES - filled)
-            buffer.set(part, filled)
-            filled += part.length
-            at += part.length
-            if (filled === WRITE_BYTES) {
-              filled = 0
-              await write(buffer)
-            }
-          }
-        }
-      } finally {
-        // What came before a cut is worth keeping: a resume goes on from there.
-        if (filled > 0) await write(buffer.subarray(0, filled))
-      }
+      await appendInBatches(signal === undefined ? source : abortable(source, signal), write)
       return size - before
     },
     commit: async (wanted) => {
       const actual = await digest(algorithmOf(wanted))
       if (actual !== wanted) return { kind: 'mismatch', actual }
       await file.sync()
-      await close()
       await place(path, wanted)
+      await close()
       return { kind: 'stored', size }
     },
     discard: async () => {
       await close()
       await rm(path, { force: true })
     },
-    close,
+    close: async () => {
+      if (!isOpen) return
+      await close()
+      if (hasher !== undefined && size > 0) hashes.keep(name, size, hasher)
+    },
   }
 }
 

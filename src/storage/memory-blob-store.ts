@@ -1,9 +1,10 @@
 /** The BlobStore in memory: for tests and simulations. What a crash keeps is the `MemoryDisk`. */
 import { Readable } from 'node:stream'
+import { abortable } from '../lib/abortable.ts'
 import type { Clock } from '../lib/clock.ts'
-import { EntrepotError } from '../lib/errors.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import type { BlobStore, Stage, StageName } from './blob-store.ts'
+import { verify } from './verify.ts'
 
 /** Bytes that outlive a store: a second store over the same disk is a restart. */
 export interface MemoryDisk {
@@ -33,8 +34,7 @@ export function createMemoryBlobStore({ clock, disk }: MemoryBlobStoreDeps): Blo
       },
       append: async (source, { signal } = {}) => {
         const before = row.bytes.length
-        for await (const chunk of source) {
-          signal?.throwIfAborted()
+        for await (const chunk of signal === undefined ? source : abortable(source, signal)) {
           row.bytes = Buffer.concat([row.bytes, chunk])
           row.modifiedAtMs = clock.now()
         }
@@ -79,11 +79,4 @@ export function createMemoryBlobStore({ clock, disk }: MemoryBlobStoreDeps): Blo
       yield* [...blobs.keys()]
     },
   }
-}
-
-/** @throws DIGEST_MISMATCH */
-export function verify(digest: Digest, bytes: Uint8Array): void {
-  const actual = digestOf(bytes, algorithmOf(digest))
-  if (actual === digest) return
-  throw new EntrepotError('DIGEST_MISMATCH', `expected ${digest}, the bytes are ${actual}`)
 }

@@ -12,7 +12,7 @@ import { UPLOAD } from './index-tables.ts'
 export interface UploadSessions {
   /** @returns the session's id, a UUID. @throws OciError TOOMANYREQUESTS (503) beyond the bound */
   begin(repository: RepositoryName): Promise<string>
-  /** Bytes received. @throws OciError BLOB_UPLOAD_UNKNOWN */
+  /** Bytes received, also while a chunk is on its way. @throws OciError BLOB_UPLOAD_UNKNOWN */
   offset(repository: RepositoryName, id: string): Promise<number>
   /**
    * Appends a chunk; where it is cut midway, what came stays. @returns bytes received in all.
@@ -43,6 +43,13 @@ export interface UploadSessionsDeps {
 
 export function createUploadSessions({ blobs, index, clock }: UploadSessionsDeps): UploadSessions {
   const busy = createKeyedLock()
+  /** Stages in use, at most one a session. */
+  const open = new Map<string, Stage>()
+
+  function check(repository: RepositoryName, id: string): void {
+    const row = UUID.test(id) ? index.get(UPLOAD, id) : undefined
+    if (row?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+  }
 
   /** Runs `use` on the session's stage, alone. */
   async function within<T>(
@@ -50,8 +57,7 @@ export function createUploadSessions({ blobs, index, clock }: UploadSessionsDeps
     id: string,
     use: (stage: Stage) => Promise<T>,
   ): Promise<T> {
-    const row = UUID.test(id) ? index.get(UPLOAD, id) : undefined
-    if (row?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+    check(repository, id)
     const release = busy.tryAcquire(id)
     if (release === undefined) {
       const message = 'another request of this upload is under way; wait for it'
@@ -59,9 +65,11 @@ export function createUploadSessions({ blobs, index, clock }: UploadSessionsDeps
     }
     try {
       const stage = await blobs.stage(id as StageName)
+      open.set(id, stage)
       try {
         return await use(stage)
       } finally {
+        open.delete(id)
         await stage.close()
       }
     } finally {
@@ -75,8 +83,8 @@ export function createUploadSessions({ blobs, index, clock }: UploadSessionsDeps
 
   return {
     begin: async (repository) => {
-      const open = await index.page(UPLOAD, { limit: MAX_SESSIONS })
-      if (open.length >= MAX_SESSIONS) {
+      const sessions = await index.page(UPLOAD, { limit: MAX_SESSIONS })
+      if (sessions.length >= MAX_SESSIONS) {
         const message = `${MAX_SESSIONS} uploads are open on this node; finish or cancel some, then try again`
         throw new OciError('TOOMANYREQUESTS', { message, status: 503 })
       }
@@ -84,7 +92,12 @@ export function createUploadSessions({ blobs, index, clock }: UploadSessionsDeps
       await index.transact((tx) => tx.put(UPLOAD, id, { repository, startedAtMs: clock.now() }))
       return id
     },
-    offset: (repository, id) => within(repository, id, async ({ size }) => size),
+    offset: async (repository, id) => {
+      check(repository, id)
+      const stage = open.get(id)
+      if (stage !== undefined) return stage.size
+      return within(repository, id, async ({ size }) => size)
+    },
     append: (repository, id, chunk, { at } = {}) =>
       within(repository, id, async (stage) => {
         if (at !== undefined && at !== stage.size) {

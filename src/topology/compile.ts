@@ -82,22 +82,20 @@ function toGroups(
   const [parents, children] =
     link.shape === 'star' ? [link.center, link.leaves] : [link.parent, link.children]
   const flow = link.shape === 'star' ? link.flow : 'out'
-  return select(parents, nodes).map((parent): Group => {
+  return select(parents, nodes).flatMap((parent): readonly Group[] => {
     const below = select(children, nodes).filter(
       (child) =>
         child !== parent && (link.shape === 'star' || isMatched(link.match, parent, child, nodes)),
     )
-    const up = [parent]
-    const [senders, receivers] =
-      flow === 'both'
-        ? [
-            [...up, ...below],
-            [...up, ...below],
-          ]
-        : flow === 'out'
-          ? [up, below]
-          : [below, up]
-    return { id: `${number}/${parent}`, senders, receivers, policies }
+    const out = { id: `${number}/${parent}`, senders: [parent], receivers: below, policies }
+    // One group a leaf: what it says is for its center alone, and news on a topic reaches every member.
+    const into = below.map((child) => ({
+      id: `${number}/${parent}/${child}`,
+      senders: [child],
+      receivers: [parent],
+      policies,
+    }))
+    return [...(flow === 'in' ? [] : [out]), ...(flow === 'out' ? [] : into)]
   })
 }
 

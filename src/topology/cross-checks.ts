@@ -15,14 +15,16 @@ export function crossCheck(
   const nodes = [...topology.nodes.values()]
   const names = new Set<string>(topology.nodes.keys())
 
-  function checkSelector(selector: SelectorText, path: Path): void {
-    for (const name of unknownNames(selector, names)) {
+  /** Whether the selector means what it says. */
+  function checkSelector(selector: SelectorText, path: Path): boolean {
+    const unknown = unknownNames(selector, names)
+    for (const name of unknown) {
       findings.add(path, `unknown node "${name}"${suggestion(name, names)}`)
     }
     const isMap = typeof selector === 'object' && !Array.isArray(selector)
-    if (isMap && select(selector, nodes).length === 0) {
-      findings.add(path, `selects no node: ${JSON.stringify(selector)}`)
-    }
+    const isNobody = isMap && select(selector, nodes).length === 0
+    if (isNobody) findings.add(path, `selects no node: ${JSON.stringify(selector)}`)
+    return unknown.length === 0 && !isNobody
   }
 
   for (const [at, origin] of document.origins.entries()) {
@@ -59,7 +61,9 @@ export function crossCheck(
   }
 
   for (const [at, link] of document.links.entries()) {
-    for (const [key, selector] of selectorsOf(link)) checkSelector(selector, ['links', at, key])
+    const checks = selectorsOf(link).map(([key, selector]) =>
+      checkSelector(selector, ['links', at, key]),
+    )
     for (const [number, name] of link.policies.entries()) {
       if (topology.policies.has(name)) continue
       const hint = suggestion(name, Object.keys(document.policies))
@@ -68,7 +72,7 @@ export function crossCheck(
     const groups = topology.groups.filter(({ id }) => id.split('/')[0] === String(at))
     const joins = ({ senders, receivers }: Group) =>
       senders.some((sender) => receivers.some((receiver) => receiver !== sender))
-    if (!groups.some(joins)) {
+    if (!checks.includes(false) && !groups.some(joins)) {
       findings.add(['links', at], 'joins no two nodes')
     }
   }

@@ -8,6 +8,9 @@ import { isDigest, type Reference, type RepositoryName, type Tag } from '../oci/
 import { writersOf } from './origins.ts'
 import type { NodeName, Policy, Topology } from './topology.ts'
 
+/** Signature of an SBOM of an image: deeper chains of fallback tags are not followed. */
+const MAX_DEPTH = 4
+
 /** What a record is about, as far as a filter cares. */
 export interface Item {
   readonly repository: RepositoryName
@@ -86,9 +89,6 @@ function filterOf(
     ({ writers }) => writer !== undefined && writers.includes(writer),
   )
 
-  const letsTag = (repository: RepositoryName, tag: Tag) =>
-    policies.some((policy) => policy.matchesRepository(repository) && policy.matchesTag(tag))
-
   return {
     hash: hashOf(topology, policies, writes ? writer : undefined),
     isEmpty: policies.length === 0 && !writes,
@@ -98,14 +98,40 @@ function filterOf(
       if (isOwn(repository)) return true
       const matching = policies.filter((policy) => policy.matchesRepository(repository))
       if (matching.length === 0) return false
-      if (!isDigest(reference) && letsTag(repository, reference)) return true
-      if (subject !== undefined) {
-        const tags = await naming.tagsNaming(repository, subject)
-        if (tags.some((tag) => letsTag(repository, tag))) return true
-      }
-      return isDigest(reference) && matching.some(({ untagged }) => untagged)
+      const letsTag = (tag: Tag) => matching.some((policy) => policy.matchesTag(tag))
+      if (!isDigest(reference) && letsTag(reference)) return true
+      const about = subject ?? fallbackSubject(reference)
+      // What came by digest, and what is about something that may have come so.
+      const isUntagged = isDigest(reference) || about !== undefined
+      if (isUntagged && matching.some(({ untagged }) => untagged)) return true
+      return about !== undefined && (await isNamed(repository, about, letsTag, naming))
     },
   }
+}
+
+/** Whether a tag that passes names the manifest: itself, or what it is about by way of a fallback tag. */
+async function isNamed(
+  repository: RepositoryName,
+  digest: Digest,
+  letsTag: (tag: Tag) => boolean,
+  naming: Naming,
+  depth = 0,
+): Promise<boolean> {
+  const tags = await naming.tagsNaming(repository, digest)
+  if (tags.some(letsTag)) return true
+  if (depth >= MAX_DEPTH) return false
+  for (const tag of tags) {
+    const about = fallbackSubject(tag)
+    if (about === undefined) continue
+    if (await isNamed(repository, about, letsTag, naming, depth + 1)) return true
+  }
+  return false
+}
+
+/** The manifest that a fallback tag `sha256-<hex>...` is about (distribution-spec, "Referrers Tag Schema"). */
+function fallbackSubject(reference: Reference): Digest | undefined {
+  const hex = /^sha256-([0-9a-f]{64})(?:\..+|$)/.exec(reference)?.[1]
+  return hex === undefined ? undefined : (`sha256:${hex}` as Digest)
 }
 
 /** Over what the policies say and who may write: anything else may change without a reader noticing. */

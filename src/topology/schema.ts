@@ -1,4 +1,5 @@
 /** The schema of a topology file, `apiVersion: entrepot/v1`: the type, the validator, and what is not yet in this version. */
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { repositoryGlobProblem, tagGlobProblem } from './glob.ts'
 
@@ -22,9 +23,15 @@ const UNTIL = z.iso.datetime({ offset: true, error: 'expected a time like 2026-1
 const TEXT = z.string().min(1).max(128)
 
 /** A node name, "*", a list of names, or labels and locality that must match; "!x" = any value but x. */
-const SELECTOR = z.union([TEXT, z.array(NODE_NAME).min(1), z.record(TEXT, TEXT)], {
-  error: 'expected a node name, "*", a list of node names, or a map of labels',
-})
+const SELECTOR = z.union(
+  [
+    TEXT,
+    z.array(NODE_NAME).min(1),
+    // An empty map would be every node by accident.
+    z.record(TEXT, TEXT).refine((labels) => Object.keys(labels).length > 0),
+  ],
+  { error: 'expected a node name, "*", a list of node names, or a map of labels, not empty' },
+)
 
 export const NODE = z.strictObject({
   locality: z
@@ -33,12 +40,12 @@ export const NODE = z.strictObject({
   labels: z.record(TEXT, TEXT).default({}),
   endpoint: z
     .string()
-    .regex(/^https?:\/\/[^/\s]+$/, 'expected http://HOST:PORT or https://HOST:PORT, without a path')
+    .refine(isEndpoint, 'expected http://HOST:PORT or https://HOST:PORT, without a path')
     .optional(),
   mesh: z
     .string()
-    .regex(
-      /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}$/,
+    .refine(
+      isMesh,
       'expected a multiaddr such as /ip4/192.0.2.1/tcp/4001 or /dns4/node.example/tcp/4001',
     )
     .optional(),
@@ -155,4 +162,20 @@ function glob(problem: (text: string) => string | undefined) {
     const expected = problem(text)
     if (expected !== undefined) context.addIssue({ code: 'custom', message: expected, input: text })
   })
+}
+
+/** Clients find a registry at the root of a host only; credentials do not belong into this file. */
+function isEndpoint(text: string): boolean {
+  const url = /^https?:\/\/[^/?#@\s\\]+$/.test(text) ? URL.parse(text) : null
+  return url !== null && url.port !== '0'
+}
+
+/** A TCP address that can be dialled, so not port 0. */
+function isMesh(text: string): boolean {
+  const match = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/\s]+)\/tcp\/(\d{1,5})$/.exec(text)
+  const [, kind, host = '', port] = match ?? []
+  if (kind === undefined || Number(port) < 1 || Number(port) > 65_535) return false
+  if (kind === 'ip4') return isIP(host) === 4
+  if (kind === 'ip6') return isIP(host) === 6
+  return /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(host)
 }

@@ -2,21 +2,29 @@
 import type { SelectorText } from './schema.ts'
 import type { NodeName, TopologyNode } from './topology.ts'
 
-/** Nodes in the order of the file. `*` = all; keys of a map are labels and the parts of a locality; `!x` = not x. */
+/** Nodes in order of name, so that the order of the file means nothing. `*` = all; keys of a map are labels and the parts of a locality; `!x` = not x. */
 export function select(
   selector: SelectorText,
   nodes: readonly TopologyNode[],
 ): readonly NodeName[] {
-  return nodes.filter((node) => matches(selector, node)).map(({ name }) => name)
+  return nodes
+    .filter((node) => matches(selector, node))
+    .map(({ name }) => name)
+    .sort()
 }
 
 function matches(selector: SelectorText, node: TopologyNode): boolean {
   if (typeof selector === 'string') return selector === '*' || selector === node.name
   if (Array.isArray(selector)) return selector.includes(node.name)
   return Object.entries(selector).every(([key, wanted]) => {
-    const value = node.labels[key] ?? node.locality[key]
+    const value = valueAt(node.labels, key) ?? valueAt(node.locality, key)
     return wanted.startsWith('!') ? value !== wanted.slice(1) : value === wanted
   })
+}
+
+/** A label may be called `constructor`, and still nobody has it unless it is written. */
+function valueAt(values: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(values, key) ? values[key] : undefined
 }
 
 /** Names in the selector that no node has; labels are checked by what they select. */

@@ -100,6 +100,8 @@ function describe(issue: z.core.$ZodIssue, value: unknown, findings: Findings): 
     .replace(/, received \w+$/, '')
     .replace(/^Invalid discriminator value. E/, 'e')
     .replace(/^Too small: /, '')
+    .replace(/^expected (?:record|object)/, 'expected a map')
+    .replace(/^expected array/, 'expected a list')
   if (LATER_VALUES.has(came)) {
     findings.add(issue.path, `"${String(came)}" is not yet in this version`)
     return

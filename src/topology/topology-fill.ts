@@ -30,8 +30,11 @@ export function fillTopology(
 function writeOut(document: Document, path: readonly string[]): void {
   const node = document.getIn(path, true)
   const resolved = isAlias(node) ? node.resolve(document) : undefined
-  if (resolved === undefined) return
+  if (!isMap(resolved)) return
   const copy = resolved.clone()
+  if (!isMap(copy)) return
+  // An anchor may stand once, and a comment belongs to the line that it was written on.
   delete copy.anchor
+  copy.comment = null
   document.setIn(path, copy)
 }

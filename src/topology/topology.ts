@@ -61,7 +61,10 @@ export interface Policy {
  * receiver but itself; one gossip topic a group.
  */
 export interface Group {
-  /** Unique in the topology and equal at every node, e.g. `0/hub`: link number / parent name. */
+  /**
+   * Unique in the topology and equal at every node: link number and, but for a mesh, parent name (`0/hub`); then the
+   * child's, where it sends to its parent (`0/hub/leaf`).
+   */
   readonly id: string
   readonly senders: readonly NodeName[]
   readonly receivers: readonly NodeName[]

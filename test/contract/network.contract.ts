@@ -1,6 +1,7 @@
 /** What every Network must do: run over libp2p on loopback and over the simulated one. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
+  type ChannelHandler,
   type GossipMessage,
   type GossipVerdict,
   MAX_FRAME_BYTES,
@@ -78,15 +79,23 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     })
   }
 
-  async function pair(configure: (a: Network, b: Network) => void = () => {}) {
+  async function pair(configure: {
+    readonly a?: (network: Network) => void
+    readonly b?: (network: Network) => void
+  }) {
     const a = await rig.node('a', ['b'])
-    const b = await rig.node('b', ['a'])
-    configure(a, b)
+    configure.a?.(a)
     await a.start()
+    const b = await rig.node('b', ['a'])
+    configure.b?.(b)
     await b.start()
     await rig.until(() => areConnected(a, 'b') && areConnected(b, 'a'))
     return { a, b }
   }
+
+  /** Two neighbours, of which b answers. */
+  const answering = (answer: ChannelHandler) =>
+    pair({ b: (network) => network.handle(PROTOCOL, answer) })
 
   async function line(configure: (a: Network, b: Network, c: Network) => void) {
     const a = await rig.node('a', ['b'])
@@ -103,9 +112,9 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
   describe(`the ${name} network`, { timeout: TIMEOUT }, () => {
     test('neighbours are connected, and each is told once', async () => {
       const told: string[] = []
-      const { a, b } = await pair((one, two) => {
-        one.onUp((peer) => told.push(`a: ${peer}`))
-        two.onUp((peer) => told.push(`b: ${peer}`))
+      const { a, b } = await pair({
+        a: (network) => network.onUp((peer) => told.push(`a: ${peer}`)),
+        b: (network) => network.onUp((peer) => told.push(`b: ${peer}`)),
       })
       expect(told.sort()).toEqual([`a: ${rig.peerOf('b')}`, `b: ${rig.peerOf('a')}`])
       expect(a.connected()).toEqual([rig.peerOf('b')])
@@ -114,7 +123,7 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     })
 
     test('a neighbour that stops is gone, and there again after it starts anew', async () => {
-      const { a, b } = await pair()
+      const { a, b } = await pair({})
       const down: PeerId[] = []
       const ownDown: PeerId[] = []
       a.onDown((peer) => down.push(peer))
@@ -153,7 +162,7 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     })
 
     test('a peer that is cut off is gone, and comes back when the time is over', async () => {
-      const { a, b } = await pair()
+      const { a, b } = await pair({})
       const down: PeerId[] = []
       b.onDown((peer) => down.push(peer))
       const since = rig.now()
@@ -166,9 +175,13 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     test('what is published reaches the members of the topic, and not its sender', async () => {
       let own: string[] = []
       let heard: string[] = []
-      const { a } = await pair((one, two) => {
-        own = listen(one, 'news')
-        heard = listen(two, 'news')
+      const { a } = await pair({
+        a: (network) => {
+          own = listen(network, 'news')
+        },
+        b: (network) => {
+          heard = listen(network, 'news')
+        },
       })
       await publishUntil(a, 'news', 'hello', () => heard.length > 0)
       expect(heard[0]).toMatch(/^hello \d+ from a$/)
@@ -192,18 +205,21 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
       expect(heard[0]).toMatch(/ from b$/)
     })
 
-    test.each(['ignore', 'reject'] as const)('a message judged %s goes no further', async (verdict) => {
-      let middle: string[] = []
-      let heard: string[] = []
-      const { a, b } = await line((one, two, three) => {
-        listen(one, 'news')
-        middle = listen(two, 'news', verdict)
-        heard = listen(three, 'news')
-      })
-      await publishUntil(a, 'news', 'bad', () => middle.length > 2)
-      await publishUntil(b, 'news', 'good', () => heard.length > 0)
-      expect(heard.every((one) => /^good \d+ from b$/.test(one))).toBe(true)
-    })
+    test.each(['ignore', 'reject'] as const)(
+      'a message judged %s goes no further',
+      async (verdict) => {
+        let middle: string[] = []
+        let heard: string[] = []
+        const { a, b } = await line((one, two, three) => {
+          listen(one, 'news')
+          middle = listen(two, 'news', verdict)
+          heard = listen(three, 'news')
+        })
+        await publishUntil(a, 'news', 'bad', () => middle.length > 2)
+        await publishUntil(b, 'news', 'good', () => heard.length > 0)
+        expect(heard.every((one) => /^good \d+ from b$/.test(one))).toBe(true)
+      },
+    )
 
     test('a node that did not join hears nothing and passes nothing on', async () => {
       let heard: string[] = []
@@ -243,11 +259,11 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     test('the same payload on two topics is two messages, and twice on one is one', async () => {
       let first: string[] = []
       let second: string[] = []
-      const { a } = await pair((one, two) => {
-        listen(one, 'first')
-        listen(one, 'second')
-        first = listen(two, 'first')
-        second = listen(two, 'second')
+      const { a } = await pair({
+        b: (network) => {
+          first = listen(network, 'first')
+          second = listen(network, 'second')
+        },
       })
       await publishUntil(a, 'first', 'x', () => first.length > 0)
       await publishUntil(a, 'second', 'y', () => second.length > 0)
@@ -263,12 +279,12 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
 
     test('a message larger than a record is never judged', async () => {
       const sizes: number[] = []
-      const { a } = await pair((one, two) => {
-        listen(one, 'news')
-        two.join('news', ({ data }) => {
-          sizes.push(data.length)
-          return 'accept'
-        })
+      const { a } = await pair({
+        b: (network) =>
+          network.join('news', ({ data }) => {
+            sizes.push(data.length)
+            return 'accept'
+          }),
       })
       await publishUntil(a, 'news', 'small', () => sizes.length > 0)
       await come(a.publish('news', Buffer.alloc(MAX_RECORD_BYTES + 1, 'x')))
@@ -279,12 +295,10 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
 
     test('a channel carries question and answer, as often as wanted', async () => {
       const askers: PeerId[] = []
-      const { a } = await pair((_, b) =>
-        b.handle(PROTOCOL, async (frame, { peer }) => {
-          askers.push(peer)
-          return bytes(`${text(frame)}!`)
-        }),
-      )
+      const { a } = await answering(async (frame, { peer }) => {
+        askers.push(peer)
+        return bytes(`${text(frame)}!`)
+      })
       const channel = await come(a.open(rig.peerOf('b'), PROTOCOL))
       for (const question of ['one', 'two', '']) {
         expect(text(await come(channel.request(bytes(question))))).toBe(`${question}!`)
@@ -294,7 +308,7 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     })
 
     test('a frame of the largest size goes both ways, a larger one is refused at once', async () => {
-      const { a } = await pair((_, b) => b.handle(PROTOCOL, async (frame) => frame))
+      const { a } = await answering(async (frame) => frame)
       const channel = await come(a.open(rig.peerOf('b'), PROTOCOL))
       const largest = Buffer.alloc(MAX_FRAME_BYTES, 7)
       expect(Buffer.compare(await come(channel.request(largest)), largest)).toBe(0)
@@ -303,15 +317,15 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     })
 
     test('an answer that throws ends its channel, and no other', async () => {
-      const { a } = await pair((_, b) =>
-        b.handle(PROTOCOL, async (frame) => {
-          if (text(frame) === 'bad') throw new Error('broken on purpose')
-          return frame
-        }),
-      )
+      const { a } = await answering(async (frame) => {
+        if (text(frame) === 'bad') throw new Error('broken on purpose')
+        return frame
+      })
       const good = await come(a.open(rig.peerOf('b'), PROTOCOL))
       const bad = await come(a.open(rig.peerOf('b'), PROTOCOL))
-      await expect(come(bad.request(bytes('bad')))).rejects.toMatchObject({ code: 'CHANNEL_CLOSED' })
+      await expect(come(bad.request(bytes('bad')))).rejects.toMatchObject({
+        code: 'CHANNEL_CLOSED',
+      })
       await expect(come(bad.request(bytes('ok')))).rejects.toMatchObject({ code: 'CHANNEL_CLOSED' })
       expect(text(await come(good.request(bytes('ok'))))).toBe('ok')
     })
@@ -319,15 +333,13 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     test('who asks gives up with its own reason, and the answering side is told', async () => {
       const ended: string[] = []
       let isAsked = false
-      const { a } = await pair((_, b) =>
-        b.handle(PROTOCOL, async (frame, { signal }) => {
-          if (text(frame) === 'now') return frame
-          isAsked = true
-          await new Promise((resolve) => signal.addEventListener('abort', resolve))
-          ended.push('aborted')
-          throw signal.reason
-        }),
-      )
+      const { a } = await answering(async (frame, { signal }) => {
+        if (text(frame) === 'now') return frame
+        isAsked = true
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        ended.push('aborted')
+        throw signal.reason
+      })
       const channel = await come(a.open(rig.peerOf('b'), PROTOCOL))
       expect(text(await come(channel.request(bytes('now'))))).toBe('now')
       const stop = new AbortController()
@@ -342,14 +354,12 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     test('closing a channel tells the answering side', async () => {
       let isAborted = false
       let isAsked = false
-      const { a } = await pair((_, b) =>
-        b.handle(PROTOCOL, async (_frame, { signal }) => {
-          isAsked = true
-          await new Promise((resolve) => signal.addEventListener('abort', resolve))
-          isAborted = true
-          throw signal.reason
-        }),
-      )
+      const { a } = await answering(async (_frame, { signal }) => {
+        isAsked = true
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        isAborted = true
+        throw signal.reason
+      })
       const channel = await come(a.open(rig.peerOf('b'), PROTOCOL))
       const refused = expect(come(channel.request(bytes('wait')))).rejects.toMatchObject({
         code: 'CHANNEL_CLOSED',
@@ -362,14 +372,12 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
 
     test('a request whose peer stops is refused soon', async () => {
       let isAsked = false
-      const { a, b } = await pair((_, two) =>
-        two.handle(PROTOCOL, (_frame, { signal }) => {
-          isAsked = true
-          return new Promise((_resolve, reject) => {
-            signal.addEventListener('abort', () => reject(new Error('over')))
-          })
-        }),
-      )
+      const { a, b } = await answering((_frame, { signal }) => {
+        isAsked = true
+        return new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('over')))
+        })
+      })
       const channel = await come(a.open(rig.peerOf('b'), PROTOCOL))
       const refused = expect(come(channel.request(bytes('wait')))).rejects.toMatchObject({
         code: 'CHANNEL_CLOSED',
@@ -382,7 +390,7 @@ export function networkContract(name: string, createRig: () => Promise<NetworkRi
     })
 
     test('no channel opens to a peer that is not connected, or for a protocol nobody answers', async () => {
-      const { a } = await pair()
+      const { a } = await pair({})
       await expect(come(a.open(rig.peerOf('c'), PROTOCOL))).rejects.toMatchObject({
         code: 'PEER_NOT_CONNECTED',
       })

@@ -84,7 +84,7 @@ describe('admin / jobs', () => {
     const listed: string[] = []
     for (let after: string | undefined = ''; after !== undefined; ) {
       const query = new URLSearchParams({ limit: '2', after })
-      const page = JOBS_PAGE.parse(await jsonOf(ask(`/api/v1/jobs?${query}`)))
+      const page = JOBS_PAGE.parse(await jsonOf(ask(`/api/v1/jobs?${query.toString()}`)))
       expect(page.jobs.length).toBeLessThanOrEqual(2)
       listed.push(...page.jobs.map(({ id }) => id))
       after = page.next
@@ -101,6 +101,7 @@ describe('admin / jobs', () => {
       JOBS_PAGE.parse(await jsonOf(ask(`/api/v1/jobs?${query}`))).jobs.map(({ id }) => id)
     expect(await ids('state=held')).toEqual([held])
     expect(await ids('repository=other/name')).toEqual([])
+    expect((await ask('/api/v1/jobs?state=lost')).status).toBe(400)
     expect(await ids(`repository=${REPOSITORY}`)).toHaveLength(2)
   })
 
@@ -182,7 +183,7 @@ describe('admin / records', () => {
     const listed: string[] = []
     for (let after: string | undefined = ''; after !== undefined; ) {
       const query = new URLSearchParams({ repository: REPOSITORY, limit: '2', after })
-      const page = RECORDS_PAGE.parse(await jsonOf(ask(`/api/v1/records?${query}`)))
+      const page = RECORDS_PAGE.parse(await jsonOf(ask(`/api/v1/records?${query.toString()}`)))
       listed.push(...page.records.map(({ reference }) => reference))
       after = page.next
     }
@@ -194,7 +195,7 @@ describe('admin / records', () => {
   test('a name or reference that is none is refused', async () => {
     const { ask } = await createAdminParts()
     for (const query of ['', 'repository=UPPER', `repository=${REPOSITORY}&reference=%2F`]) {
-      expect((await ask(`/api/v1/records?${query}`)).status, query).toBe(400)
+      expect((await ask(`/api/v1/records?${query.toString()}`)).status, query).toBe(400)
     }
   })
 })

@@ -15,7 +15,7 @@ import { createJobStore } from '../../../src/queue/job-store.ts'
 import { createAuthor } from '../../../src/record/author.ts'
 import { identityFromSeed } from '../../../src/record/identity.ts'
 import { createLogicalClock } from '../../../src/record/time.ts'
-import { createIndexDb, type IndexBackend } from '../../../src/storage/index-db.ts'
+import { createIndexDb } from '../../../src/storage/index-db.ts'
 import { openLedger } from '../../../src/storage/ledger.ts'
 import { wants } from '../../../src/topology/flow.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
@@ -54,7 +54,7 @@ export async function createAdminParts({
   if (topology === undefined) throw new Error('the topology of the test is valid')
   const backend = new MemoryLevel<string, Uint8Array>({ valueEncoding: 'view' })
   await backend.open()
-  const index = createIndexDb(backend as unknown as IndexBackend)
+  const index = createIndexDb(backend)
   const clock = createSimClock(START_MS)
   const events = createEventBus({ logger: silentLogger })
   const ledger = await openLedger({ index }, { epoch: 'test' })
@@ -128,7 +128,7 @@ export async function createAdminParts({
   /** Asks over a socket from `address`. */
   function ask(path: string, { address = '127.0.0.1', ...init }: Ask = {}): Promise<Response> {
     const incoming = { socket: { remoteAddress: address } }
-    return Promise.resolve(app.request(path, init, { incoming } as never))
+    return Promise.resolve(app.request(path, init, { incoming }))
   }
 
   return { access, ask, clock, events, queue, hubPeerId: HUB.peerId, know, hold, addJob }

@@ -1,0 +1,389 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import type { Stream } from '@libp2p/interface'
+import { lpStream } from '@libp2p/utils'
+import { multiaddr } from '@multiformats/multiaddr'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createLibp2pNetwork } from '../../../src/gossip/libp2p-network.ts'
+import { createMeshNode, type MeshNode } from '../../../src/gossip/libp2p-node.ts'
+import { MAX_FRAME_BYTES, type Network } from '../../../src/gossip/network.ts'
+import { joinTopic } from '../../../src/gossip/topic-wire.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { systemRandom } from '../../../src/lib/random.ts'
+import { createLibp2pRig, identityOf, type Libp2pRig, until } from '../../helpers/libp2p-rig.ts'
+
+const PROTOCOL = '/test/echo/1'
+const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
+const OPEN_GATE = { isAllowed: () => true, isCutOff: () => false, onStranger: () => {} }
+
+let rig: Libp2pRig
+let parts: AsyncDisposableStack
+beforeEach(() => {
+  rig = createLibp2pRig()
+  parts = new AsyncDisposableStack()
+})
+afterEach(async () => {
+  await parts.disposeAsync()
+  await rig[Symbol.asyncDispose]()
+})
+
+/** A peer with the right key that keeps no rules: libp2p itself, without the network around it. */
+async function rawNode(name: string): Promise<MeshNode> {
+  const node = await createMeshNode(identityOf(name), OPEN_GATE, [LOOPBACK])
+  parts.defer(() => node.stop())
+  await node.start()
+  return node
+}
+
+async function socketTo(network: Network): Promise<Socket> {
+  const { host, port } = hostOf(network)
+  const socket = connect(port, host)
+  socket.on('error', () => {})
+  parts.defer(() => void socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+function hostOf(network: Network): { host: string; port: number } {
+  const [, , host = '', , port] = (network.addresses()[0] ?? '').split('/')
+  return { host, port: Number(port) }
+}
+
+const dialAddress = (network: Network, name: string) =>
+  multiaddr(`${network.addresses()[0]}/p2p/${rig.peerOf(name)}`)
+
+async function echoAt(name: string, neighbours: readonly string[]): Promise<Network> {
+  const network = await rig.node(name, neighbours)
+  network.handle(PROTOCOL, async (frame) => frame)
+  await network.start()
+  return network
+}
+
+async function expectEcho(network: Network, peer: string): Promise<void> {
+  const channel = await network.open(rig.peerOf(peer), PROTOCOL)
+  const frame = Buffer.from('still there')
+  expect(Buffer.from(await channel.request(frame)).equals(frame)).toBe(true)
+  await channel.close()
+}
+
+/** Until it works: the other end may hear of the new connection a moment later. */
+async function eventually(attempt: () => Promise<void>): Promise<void> {
+  for (let left = 100; ; left -= 1) {
+    try {
+      return await attempt()
+    } catch (err) {
+      if (left === 0) throw err
+    }
+  }
+}
+
+/** Publishes until the condition holds: nobody knows at once who joined what. */
+async function publishUntil(publish: (n: number) => Promise<unknown>, condition: () => boolean) {
+  let polls = 0
+  await until(() => {
+    if (polls % 10 === 0) void publish(polls)
+    polls += 1
+    return condition()
+  })
+}
+
+describe('the libp2p network', { timeout: 40_000 }, () => {
+  test('garbage, other protocols and half-open connections on the port harm nobody', async () => {
+    const a = await echoAt('a', ['b'])
+    for (const greeting of [
+      systemRandom.bytes(70_000),
+      'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
+      '\x13/multistream/1.0.0\n\x07/noise\n\xff\xff',
+      '\x00',
+    ]) {
+      const socket = await socketTo(a)
+      socket.write(greeting)
+    }
+    // These say nothing at all.
+    for (let count = 0; count < 20; count += 1) await socketTo(a)
+    const b = await echoAt('b', ['a'])
+    await until(() => b.connected().length === 1)
+    await expectEcho(b, 'a')
+    await expectEcho(a, 'b')
+  })
+
+  test('a frame that claims to be too large ends its channel, and the connection lives', async () => {
+    const a = await echoAt('a', ['b'])
+    const b = await rawNode('b')
+    await b.dial(dialAddress(a, 'a'))
+    const address = dialAddress(a, 'a')
+    const liar = await b.dialProtocol(address, PROTOCOL)
+    // The length as a varint: 2^27.
+    liar.send(Uint8Array.of(0x80, 0x80, 0x80, 0x40, 1, 2, 3))
+    await until(() => liar.status !== 'open')
+    const babbler = await b.dialProtocol(address, PROTOCOL)
+    babbler.send(new Uint8Array(16).fill(0xff))
+    await until(() => babbler.status !== 'open')
+    const honest = lpStream(await b.dialProtocol(address, PROTOCOL), {
+      maxDataLength: MAX_FRAME_BYTES,
+    })
+    await honest.write(Buffer.from('hello'))
+    expect(Buffer.from((await honest.read()).subarray()).toString()).toBe('hello')
+    expect(a.connected()).toEqual([rig.peerOf('b')])
+  })
+
+  test('a peer gets a limited number of channels', async () => {
+    const a = await echoAt('a', ['b'])
+    const b = await rawNode('b')
+    const address = dialAddress(a, 'a')
+    await b.dial(address)
+    const streams: Stream[] = []
+    for (let count = 0; count < 40; count += 1) {
+      streams.push(await b.dialProtocol(address, PROTOCOL, { maxOutboundStreams: 100 }))
+    }
+    await until(() => streams.filter(({ status }) => status === 'open').length === 32)
+    expect(a.connected()).toEqual([rig.peerOf('b')])
+  })
+
+  test('garbage in place of gossip silences its sender alone', async () => {
+    const heard: string[] = []
+    const a = await rig.node('a', ['b', 'c'])
+    a.join('news', ({ from }) => {
+      heard.push(from)
+      return 'accept'
+    })
+    await a.start()
+    const b = await rawNode('b')
+    await b.dial(dialAddress(a, 'a'))
+    const stream = await b.dialProtocol(dialAddress(a, 'a'), '/meshsub/1.2.0')
+    const frames = lpStream(stream)
+    await frames.write(systemRandom.bytes(2_000))
+    stream.send(Uint8Array.of(0x80, 0x80, 0x80, 0x40, 1, 2, 3))
+    const c = await rig.node('c', ['a'])
+    await c.start()
+    await publishUntil(
+      (n) => c.publish('news', Buffer.from(`news ${n}`)),
+      () => heard.includes(rig.peerOf('c')),
+    )
+  })
+
+  test('a peer that connects anew replaces its dead connection, for channels and for news', async () => {
+    // A node lost its power: nobody closed its connection, so the other end believes in it until a ping fails. The node
+    // is back and dials. Kept by age, the dead connection would win; and gossipsub would go on writing into it.
+    const a = await rig.node('a', ['b'])
+    await a.start()
+    const proxy = await freezableProxy(a)
+    const before = await rawNode('b')
+    await before.dial(multiaddr(`${proxy.address}/p2p/${rig.peerOf('a')}`))
+    await until(() => a.connected().length === 1)
+    const down: string[] = []
+    a.onDown((peer) => down.push(peer))
+    proxy.freeze()
+
+    const again = await rawNode('b')
+    const heard: string[] = []
+    joinTopic(
+      again.services.pubsub,
+      'news',
+      ({ data }) => {
+        heard.push(Buffer.from(data).toString())
+        return 'accept'
+      },
+      silentLogger,
+    )
+    await again.handle(PROTOCOL, async (stream) => {
+      const frames = lpStream(stream)
+      await frames.write((await frames.read()).subarray())
+    })
+    await again.dial(dialAddress(a, 'a'))
+    await eventually(() => expectEcho(a, 'b'))
+    await publishUntil(
+      (n) => a.publish('news', Buffer.from(`news ${n}`)),
+      () => heard.length > 0,
+    )
+    expect(down).toEqual([])
+  })
+
+  test('of two connections one stays, and news flow on both ways', async () => {
+    const a = await rig.node('a', ['b'])
+    const heardByA: string[] = []
+    a.join('news', () => {
+      heardByA.push('news')
+      return 'ignore'
+    })
+    await a.start()
+    const b = await rawNode('b')
+    let heardByB = 0
+    joinTopic(
+      b.services.pubsub,
+      'news',
+      () => {
+        heardByB += 1
+        return 'ignore'
+      },
+      silentLogger,
+    )
+    const address = dialAddress(a, 'a')
+    await b.dial(address)
+    await publishUntil(
+      (n) => a.publish('news', Buffer.from(`first ${n}`)),
+      () => heardByB > 0,
+    )
+    await b.dial(address, { force: true })
+    await until(() => b.getConnections().filter(({ status }) => status === 'open').length === 1)
+    heardByB = 0
+    await publishUntil(
+      (n) => a.publish('news', Buffer.from(`second ${n}`)),
+      () => heardByB > 0,
+    )
+    // What `libp2p-network` does at its own end when a connection closes; this end has only libp2p.
+    b.services.links.attach(b.getPeers()[0]!, b.getConnections())
+    await publishUntil(
+      (n) => b.services.pubsub.publish('news', Buffer.from(`third ${n}`)),
+      () => heardByA.length > 0,
+    )
+    expect(a.connected()).toEqual([rig.peerOf('b')])
+  })
+
+  test('where both ends dial, one connection stays and nobody is told of a loss', async () => {
+    const told: string[] = []
+    const first = await rig.node('a', ['b'])
+    await first.start()
+    const listen = first.addresses()[0]!
+    await first[Symbol.asyncDispose]()
+    const b = await rig.nodeAt('b', ['a'], { addresses: { a: listen } })
+    b.onDown(() => told.push('b lost a'))
+    await b.start()
+    const a = await rig.nodeAt('a', ['b'], { listen, addresses: { b: b.addresses()[0]! } })
+    a.onDown(() => told.push('a lost b'))
+    a.handle(PROTOCOL, async (frame) => frame)
+    await a.start()
+    await until(() => a.connected().length === 1 && b.connected().length === 1)
+    await expectEcho(b, 'a')
+    expect(told).toEqual([])
+  })
+
+  test('the greater peer id dials too, where the smaller one has no address', async () => {
+    const b = await rig.nodeAt('b', ['a'], {})
+    await b.start()
+    const a = await rig.node('a', ['b'])
+    expect(rig.peerOf('a') > rig.peerOf('b')).toBe(true)
+    await a.start()
+    await until(() => a.connected().length === 1 && b.connected().length === 1)
+  })
+
+  test('a peer that is refused asks again more and more slowly', async () => {
+    // libp2p says "connected" to who is refused, and hangs up a moment later.
+    const strict = await rig.node('a', [])
+    await strict.start()
+    const refused = await rig.node('b', ['a'])
+    const ups: number[] = []
+    refused.onUp(() => ups.push(Date.now()))
+    await refused.start()
+    await until(() => ups.length >= 4)
+    const [first = 0, , third = 0, fourth = 0] = ups
+    // Between half the bound and the bound, doubled each time: at least 250 + 500, then 1000 ms.
+    expect(third - first).toBeGreaterThanOrEqual(700)
+    expect(fourth - third).toBeGreaterThanOrEqual(900)
+  })
+
+  test('sixteen neighbours behind one address all hear the news', async () => {
+    const names = Array.from({ length: 16 }, (_, at) => `edge ${at}`)
+    const hub = await rig.node('hub', names)
+    await hub.start()
+    const heard = new Set<string>()
+    for (const name of names) {
+      const edge = await rig.node(name, ['hub'])
+      edge.join('news', () => {
+        heard.add(name)
+        return 'accept'
+      })
+      await edge.start()
+    }
+    await until(() => hub.connected().length === names.length)
+    await publishUntil(
+      (n) => hub.publish('news', Buffer.from(`news ${n}`)),
+      () => heard.size === names.length,
+    )
+  })
+
+  test('it stops within two seconds, whatever is under way', async () => {
+    const a = await rig.node('a', ['b', 'c'])
+    let isAsked = false
+    a.handle(PROTOCOL, (_frame, { signal }) => {
+      isAsked = true
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('over')))
+      })
+    })
+    await a.start()
+    // c is never there: a dial and a back-off are pending.
+    const b = await rig.node('b', ['a'])
+    await b.start()
+    await until(() => b.connected().length === 1)
+    const channel = await b.open(rig.peerOf('a'), PROTOCOL)
+    const refused = expect(channel.request(Buffer.from('wait'))).rejects.toThrow()
+    await socketTo(a)
+    await until(() => isAsked)
+    const sinceMs = Date.now()
+    await a[Symbol.asyncDispose]()
+    expect(Date.now() - sinceMs).toBeLessThan(2_000)
+    await refused
+    await a[Symbol.asyncDispose]()
+  })
+
+  test('a port that is taken is an error at start that names the address', async () => {
+    const a = await echoAt('a', ['b'])
+    const listen = a.addresses()[0]!
+    const b = await rig.nodeAt('b', ['a'], { listen })
+    await expect(b.start()).rejects.toThrow(listen)
+  })
+
+  test('a seed that does not belong to the peer id is refused', async () => {
+    const identity = { ...identityOf('a'), peerId: rig.peerOf('b') }
+    const deps = {
+      identity,
+      isAllowed: () => true,
+      neighbours: [],
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+    }
+    await expect(createLibp2pNetwork(deps, { listen: [LOOPBACK] })).rejects.toMatchObject({
+      code: 'PEER_ID_MISMATCH',
+    })
+  })
+})
+
+/** Carries bytes until it freezes: then it carries nothing and closes nothing. */
+async function freezableProxy(network: Network) {
+  const sockets: Socket[] = []
+  let isFrozen = false
+  const server = createServer((incoming) => {
+    const { host, port } = hostOf(network)
+    const outgoing = connect(port, host)
+    sockets.push(incoming, outgoing)
+    for (const [from, to] of [
+      [incoming, outgoing],
+      [outgoing, incoming],
+    ] as const) {
+      from.on('error', () => {})
+      from.on('data', (chunk) => {
+        if (!isFrozen) to.write(chunk)
+      })
+      from.on('close', () => {
+        if (!isFrozen) to.destroy()
+      })
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  parts.defer(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return {
+    address: `/ip4/127.0.0.1/tcp/${address.port}`,
+    freeze: () => {
+      isFrozen = true
+    },
+  }
+}
