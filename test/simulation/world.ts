@@ -100,6 +100,7 @@ function createActions(world: World, random: SeededRandom): () => Promise<void> 
   const repositories = repositoriesOf(topology)
   let images = 0
   let last: TestManifest | undefined
+  let pushed: { image: TestManifest; repository: RepositoryName; writer: NodeName } | undefined
 
   async function push(): Promise<void> {
     const repository = random.pick(repositories)
@@ -110,6 +111,7 @@ function createActions(world: World, random: SeededRandom): () => Promise<void> 
     const tag = random.pick(['v1.0.0', 'v1.1.0', 'v1.2.0-rc1', 'latest']) as Tag
     trace.push(`push ${repository}:${tag} ${image.digest.slice(7, 15)} at ${writer.name}`)
     last = image
+    pushed = { image, repository, writer: writer.name }
     await pushAt(writer, repository, tag, image)
   }
 
@@ -125,9 +127,21 @@ function createActions(world: World, random: SeededRandom): () => Promise<void> 
     return random.fraction() < 0.3 ? makeIndex([one, makeImage(`other ${images}`)]) : one
   }
 
+  /** The image pushed last gets another tag: its signatures must come along to where that tag goes. */
+  async function promote(): Promise<void> {
+    const writer = pushed && nodes.get(pushed.writer)
+    if (pushed === undefined || writer?.core === undefined) return
+    const tag = random.pick(['v1.0.0', 'v2.0.0']) as Tag
+    trace.push(
+      `promote ${pushed.image.digest.slice(7, 15)} to ${pushed.repository}:${tag} at ${writer.name}`,
+    )
+    await pushAt(writer, pushed.repository, tag, pushed.image)
+  }
+
   /** A signature of the image pushed last, by digest. */
   async function signLast(): Promise<void> {
-    const repository = random.pick(repositories)
+    const repository = random.fraction() < 0.7 ? pushed?.repository : random.pick(repositories)
+    if (repository === undefined) return
     const writer = nodes.get(random.pick(writersOf(topology, repository)))
     if (writer?.core === undefined || last === undefined) return
     images += 1
@@ -174,7 +188,8 @@ function createActions(world: World, random: SeededRandom): () => Promise<void> 
 
   const actions: readonly (readonly [number, () => Promise<void>])[] = [
     [8, push],
-    [2, signLast],
+    [3, signLast],
+    [3, promote],
     [2, remove],
     [
       3,
