@@ -12,6 +12,8 @@ wanted=(
   debootstrap:debootstrap
   ip:iproute2
   faketime:faketime
+  podman:podman
+  ctr:containerd
 )
 
 missing_packages() {

@@ -5,10 +5,11 @@
 import { access, copyFile, cp, mkdir, realpath, rename, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { messageOf } from '../../src/lib/errors.ts'
 import type { Docker } from './docker-daemon.ts'
-import { run, temporaryDirectory } from './programs.ts'
+import { run, sayIt, temporaryDirectory } from './programs.ts'
 
-export const RUN_BASE = 'debian:bookworm-slim'
+const RUN_BASE = 'debian:bookworm-slim'
 const BUILD_BASE = 'node:24-bookworm-slim'
 const CACHE = join(process.env.ENTREPOT_TEST_CACHE ?? tmpdir(), 'entrepot-test-cache')
 /** What Debian's own slim image leaves out. */
@@ -19,6 +20,19 @@ const SLIM = [
   'usr/share/locale',
   'usr/share/man',
 ]
+
+/** Why nothing can be built here: without the registries of npm and Debian there are no packages. */
+export async function whyNoPackages(): Promise<string | undefined> {
+  try {
+    await run('npm', ['view', '--fetch-retries=0', 'hono', 'version'], { cwd: tmpdir() })
+    await debianTar()
+    return undefined
+  } catch (err) {
+    const reason = `no packages to build from: ${messageOf(err).slice(0, 300)}`
+    sayIt(`skipped: ${reason}`)
+    return reason
+  }
+}
 
 /** Both images, under the names of the Dockerfile. @throws when Debian's packages cannot be had */
 export async function makeBaseImages({ docker }: Docker): Promise<void> {

@@ -26,9 +26,14 @@ export async function startDocker(): Promise<Docker> {
   building.defer(() => killByPidFile(join(state, 'containerd', 'containerd.pid')))
   const daemon = building.use(
     startDaemon('dockerd', [
-      ...['--host', socket, '--pidfile', join(path, 'pid')],
-      ...['--data-root', join(path, 'data'), '--exec-root', state],
-      ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'],
+      `--host=${socket}`,
+      `--pidfile=${join(path, 'pid')}`,
+      `--data-root=${join(path, 'data')}`,
+      `--exec-root=${state}`,
+      '--bridge=none',
+      '--iptables=false',
+      '--ip6tables=false',
+      '--ip-forward=false',
     ]),
   )
   const env = {

@@ -6,7 +6,7 @@ import { eventually } from '../helpers/eventually.ts'
 import { makeImage } from '../helpers/images.ts'
 import { reservePort } from '../helpers/ports.ts'
 import { comparePull, pushImage } from '../helpers/registry-calls.ts'
-import { makeBaseImages } from './base-images.ts'
+import { makeBaseImages, whyNoPackages } from './base-images.ts'
 import { type Docker, startDocker } from './docker-daemon.ts'
 import { sayIt, temporaryDirectory, testWith } from './programs.ts'
 
@@ -16,6 +16,8 @@ const IMAGE = 'entrepot:test'
 const MAX_IMAGE_BYTES = 280_000_000
 /** Milliseconds until a container engine stops waiting for SIGTERM to work. */
 const STOP_MS = 10_000
+/** Milliseconds: 50 to 100 s on two cores, half a minute more for the first run on a machine; twice that. */
+const TIMEOUT_MS = 300_000
 
 async function buildImage(engine: Docker): Promise<void> {
   const begun = performance.now()
@@ -31,10 +33,13 @@ async function buildImage(engine: Docker): Promise<void> {
 
 testWith(['docker', 'dockerd', 'debootstrap', 'tar', 'npm'], { root: true })(
   'the container image is small, runs as nobody special, becomes healthy, keeps its data, and ends in time with code 0',
+  { timeout: TIMEOUT_MS },
   async ({ skip }) => {
     await using engine = await startDocker()
     if (engine.unavailable !== undefined) return skip(engine.unavailable)
     const { docker } = engine
+    const unreachable = await whyNoPackages()
+    if (unreachable !== undefined) return skip(unreachable)
     await buildImage(engine)
     const size = Number(await docker('image', 'inspect', '--format', '{{.Size}}', IMAGE))
     sayIt(`the image has ${(size / 1e6).toFixed(0)} MB`)
@@ -69,14 +74,14 @@ policies: {}
 links: []
 `,
     )
-    await docker(
-      ...['run', '--detach', '--name=hub', '--network=host', '--health-interval=1s'],
-      ...['--volume=hub:/data', `--volume=${topology}:/etc/entrepot/topology.yaml:ro`],
-      ...['--env=ENTREPOT_NODE=hub', '--env=ENTREPOT_ANONYMOUS=push'],
-      ...[`--env=ENTREPOT_LISTEN=0.0.0.0:${registry.port}`],
-      ...[`--env=ENTREPOT_MESH_LISTEN=/ip4/0.0.0.0/tcp/${mesh.port}`],
-      IMAGE,
-    )
+    const options = [
+      '--detach --name=hub --network=host --health-interval=1s --volume=hub:/data',
+      `--volume=${topology}:/etc/entrepot/topology.yaml:ro`,
+      '--env=ENTREPOT_NODE=hub --env=ENTREPOT_ANONYMOUS=push',
+      `--env=ENTREPOT_LISTEN=0.0.0.0:${registry.port}`,
+      `--env=ENTREPOT_MESH_LISTEN=/ip4/0.0.0.0/tcp/${mesh.port}`,
+    ].flatMap((line) => line.split(' '))
+    await docker('run', ...options, IMAGE)
     const state = (field: string) => docker('inspect', '--format', `{{.State.${field}}}`, 'hub')
     const healthy = async () => {
       const end = await eventually(async () => {

@@ -1,6 +1,6 @@
 /** The smallest mesh for a client: a hub that takes pushes, and an edge that serves them. */
 import { eventually } from '../helpers/eventually.ts'
-import { type MeshProcess, startMesh } from '../helpers/mesh-process.ts'
+import { type MeshOptions, type MeshProcess, startMesh } from '../helpers/mesh-process.ts'
 import type { NodeProcess } from '../helpers/node-process.ts'
 import { digestAt } from '../helpers/registry-calls.ts'
 
@@ -19,8 +19,8 @@ links:
   - { shape: star, center: hub, leaves: { level: edge }, policies: [all] }
 `
 
-export function startPair(): Promise<MeshProcess> {
-  return startMesh({ text: PAIR })
+export function startPair(options: MeshOptions = {}): Promise<MeshProcess> {
+  return startMesh({ text: PAIR }, options)
 }
 
 /** Waits until the node shows the tag. @returns its digest */

@@ -17,12 +17,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ctr: 'containerd',
   podman: 'podman',
   debootstrap: 'debootstrap',
+  faketime: 'faketime',
 }
 /** Where daemons stand, which are not in the search path of every user. */
 const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 const SEARCH_PATH = [process.env.PATH ?? '', ...SYSTEM_DIRECTORIES].join(delimiter)
 /** Milliseconds; the longest runs build an image, and the slowest machine has two busy cores. */
-const RUN_TIMEOUT_MS = 150_000
+const RUN_TIMEOUT_MS = 240_000
 /** Milliseconds that a daemon has to end after SIGTERM. */
 const END_TIMEOUT_MS = 20_000
 /** Bytes of output that are kept: a build prints some hundred kilobytes. */
@@ -96,7 +97,7 @@ export function startDaemon(program: string, args: readonly string[]): Daemon {
   })
   let log = ''
   const keep = (chunk: Buffer) => {
-    log = `${log}${chunk}`.slice(-MAX_OUTPUT)
+    log = `${log}${chunk.toString()}`.slice(-MAX_OUTPUT)
   }
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)

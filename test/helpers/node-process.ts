@@ -41,7 +41,7 @@ export interface NodeProcess extends NodeFacts, AsyncDisposable {
   restart(options?: NodeOptions): Promise<void>
 }
 
-export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 /** Milliseconds: seven nodes start at once on two cores that others use too. */
 const START_TIMEOUT_MS = 60_000
 /** Milliseconds; a node gives requests under way 8 s. */

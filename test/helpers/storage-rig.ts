@@ -52,6 +52,8 @@ export interface StorageRigOptions {
   readonly clock?: FakeClock
   readonly backend?: IndexBackend
   readonly disk?: MemoryDisk
+  /** Another store than the one over `disk`. */
+  readonly blobs?: BlobStore
   readonly linkFiles?: LinkFiles
   readonly epoch?: string
   readonly tagsMayMove?: (repository: RepositoryName) => boolean
@@ -78,7 +80,7 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
   const events = createEventBus({ logger: silentLogger })
   const happened: MeshEvent[] = []
   events.onAny((event) => happened.push(event))
-  const blobs = createMemoryBlobStore({ clock, disk })
+  const blobs = options.blobs ?? createMemoryBlobStore({ clock, disk })
   const rows = createContentRows({ ledger, links })
   const logicalClock = createLogicalClock({ clock }, newestTime(index))
   const author = createAuthor({ identity: identityNamed(writer), logicalClock }, { realm: REALM })
