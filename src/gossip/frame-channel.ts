@@ -78,7 +78,7 @@ export async function answerFrames(
  * A frame's length, LEB128. Ours, since the library's goes on reading as long as every byte says that another follows.
  * @throws RangeError while bytes are missing, which makes the library read on; TypeError when there are too many.
  */
-function decodeLength(bytes: Uint8Array | Uint8ArrayList): number {
+function decodeLength(bytes: { readonly byteLength: number; subarray(): Uint8Array }): number {
   let length = 0
   for (const [at, byte] of bytes.subarray().entries()) {
     length |= (byte & 0x7f) << (7 * at)

@@ -26,9 +26,12 @@ export function createListener(deps: ListenerDeps): void {
 
   function judge(topic: GroupTopic, { from, data }: GossipMessage): GossipVerdict {
     const sender = nodeOfPeer(topology, from)
-    // Only a sending end of the link may hand over news of it.
-    if (sender === undefined || !topic.receives || !topic.group.senders.includes(sender))
-      return 'reject'
+    if (sender === undefined || !topic.receives) return 'reject'
+    if (!topic.group.senders.includes(sender)) {
+      // Only a sending end may hand over news. Another receiver that is connected by a link of its own is no culprit:
+      // gossipsub passes on to every member of the topic that it sees.
+      return topic.group.receivers.includes(sender) ? 'ignore' : 'reject'
+    }
     const verdict = admission.check(data)
     if (verdict.kind === 'invalid') {
       receiver.report(verdict, sender)

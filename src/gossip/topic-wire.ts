@@ -100,7 +100,7 @@ export function gossipLinks({
       const [connection] = connections
       if (connection === undefined) return
       for (const topology of registrar.getTopologies(multicodec)) {
-        topology.onConnect?.(peer, connection)
+        void topology.onConnect?.(peer, connection)
       }
     },
   }

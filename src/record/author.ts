@@ -11,7 +11,7 @@ type Draft<T> = Omit<T, 'realm' | 'time' | 'seen'>
 export interface Author {
   /**
    * Signs `draft` over everything that `history` knows for its key.
-   * @throws RangeError when the record would be larger than MAX_RECORD_BYTES.
+   * @throws RangeError when the record would be larger than what every receiver accepts.
    */
   sign(draft: Draft<PutRecord> | Draft<DeleteRecord>, history: History): SignedRecord
 }

@@ -67,9 +67,13 @@ export function replaces(a: SignedRecord, b: SignedRecord): boolean {
 }
 
 function standing(history: History): readonly (SignedRecord & { readonly record: PutRecord })[] {
-  return history
-    .filter(isPut)
-    .filter((put) => !history.some((other) => !sameIdentity(other, put) && hasSeen(other, put)))
+  return history.filter(isPut).filter((put) => !history.some((other) => hides(other, put)))
+}
+
+/** A record hides the puts that its author saw; a cloned delete hides its twin when its sha256 is the greater one. */
+function hides(other: SignedRecord, put: SignedRecord): boolean {
+  if (!sameIdentity(other, put)) return hasSeen(other, put)
+  return other.record.kind === 'delete' && other.id > put.id
 }
 
 function isPut(signed: SignedRecord): signed is SignedRecord & { readonly record: PutRecord } {

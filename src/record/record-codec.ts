@@ -21,15 +21,14 @@ export type RecordDecode =
   | { readonly kind: 'record'; readonly signed: SignedRecord }
   | { readonly kind: 'invalid'; readonly reason: string }
 
-/** @throws RangeError when the signed record would be larger than MAX_RECORD_BYTES. */
+/** @throws RangeError when nobody would accept it: larger than MAX_RECORD_BYTES, or more than MAX_WRITERS in `seen`. */
 export function signRecord(record: TagRecord, identity: Identity): SignedRecord {
+  if (record.seen.size > MAX_WRITERS) {
+    throw new RangeError(`record has seen ${record.seen.size} writers, at most ${MAX_WRITERS} fit`)
+  }
   const payload = encodeCbor(toPayload(record))
-  const bytes = Buffer.concat([
-    Uint8Array.of(VERSION),
-    identity.publicKey,
-    identity.sign(payload),
-    payload,
-  ])
+  const head = [Uint8Array.of(VERSION), identity.publicKey, identity.sign(payload)]
+  const bytes = Uint8Array.from(Buffer.concat([...head, payload]))
   if (bytes.length > MAX_RECORD_BYTES) {
     throw new RangeError(`record is ${bytes.length} bytes, at most ${MAX_RECORD_BYTES} are allowed`)
   }
@@ -126,9 +125,15 @@ const PAYLOAD = z.discriminatedUnion('kind', [
   z.strictObject({ ...COMMON, kind: z.literal('delete') }),
 ])
 
+/** Fields in the order of the schema, pairs sorted: one record has one payload, however it was put together. */
 function toPayload(record: TagRecord): object {
+  const { realm, repository, reference, kind, time } = record
   const seen = [...record.seen].sort(([a], [b]) => (a < b ? -1 : 1))
-  return { domain: DOMAIN, version: VERSION, ...record, seen }
+  const common = { domain: DOMAIN, version: VERSION, realm, repository, reference, kind }
+  if (record.kind === 'delete') return { ...common, time, seen }
+  const { digest, mediaType, size, subject } = record
+  const about = subject === undefined ? {} : { subject }
+  return { ...common, digest, mediaType, size, ...about, time, seen }
 }
 
 /** The record, or what is wrong with it. */

@@ -1,6 +1,6 @@
 /** Bytes of blobs from files: small ones with one read, large ones with two buffers in turn, straight to the socket. */
 import { type FileHandle, open } from 'node:fs/promises'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { codeOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { ByteRange } from '../storage/blob-store.ts'
@@ -20,16 +20,16 @@ export interface ResponseHead {
   readonly headers: Readonly<Record<string, string>>
 }
 
-export interface Exchange {
-  readonly incoming: IncomingMessage
-  readonly outgoing: ServerResponse
-}
-
 /** The range in memory; undefined when the file is not the whole blob. */
 export function readPart(blob: BlobFile): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const { start, end } = blob.range
   return withFile(blob, async (file) => {
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(end - start), 0, end - start, start)
+    const { buffer, bytesRead } = await file.read(
+      Buffer.allocUnsafe(end - start),
+      0,
+      end - start,
+      start,
+    )
     return bytesRead === end - start ? buffer : undefined
   })
 }
@@ -39,18 +39,17 @@ export function readPart(blob: BlobFile): Promise<Uint8Array<ArrayBuffer> | unde
  * processor time. @returns false, with nothing sent, when the file is not the whole blob.
  */
 export async function sendFile(
-  exchange: Exchange,
+  outgoing: ServerResponse,
   blob: BlobFile,
   { status, headers }: ResponseHead,
   logger: Logger,
 ): Promise<boolean> {
-  const { outgoing } = exchange
   const isSent = await withFile(blob, async (file) => {
     outgoing.writeHead(status, headers)
     // A write after the client left raises `error` on the response; without a listener it would end the process.
     outgoing.on('error', () => {})
     try {
-      await pump(exchange, file, blob.range)
+      await pump(outgoing, file, blob.range)
     } catch (err) {
       logger.error({ err, path: blob.path }, 'blob not read to its end')
       // The headers are out: cutting the connection is the only way to say that the body is not whole. Clients resume.
@@ -79,7 +78,7 @@ async function withFile<T>(
 }
 
 async function pump(
-  { incoming, outgoing }: Exchange,
+  outgoing: ServerResponse,
   file: FileHandle,
   { start, end }: ByteRange,
 ): Promise<void> {
@@ -87,31 +86,35 @@ async function pump(
     Buffer.allocUnsafeSlow(BUFFER_BYTES),
     Buffer.allocUnsafeSlow(BUFFER_BYTES),
   ] as const
-  // The request, not the response: one that waits behind another on its connection has no socket of its own yet.
-  const gone = new Promise<void>((resolve) => incoming.once('close', resolve))
-  const isGone = () => outgoing.destroyed || incoming.destroyed
-  const written: [Promise<void>, Promise<void>] = [Promise.resolve(), Promise.resolve()]
+  const letGo = [() => {}, () => {}]
+  // A response that waits behind another on its connection never hears of its writes when the client leaves.
+  outgoing.once('close', () => {
+    for (const resolve of letGo) resolve()
+  })
   const read = (turn: 0 | 1, at: number) =>
     file.read(buffers[turn], 0, Math.min(BUFFER_BYTES, end - at), at)
+  /** Resolves when the socket no longer needs the bytes, also when the client went away. */
+  const write = (turn: 0 | 1, length: number) =>
+    new Promise<void>((resolve) => {
+      letGo[turn] = resolve
+      outgoing.write(buffers[turn].subarray(0, length), () => resolve())
+    })
+
+  const written: [Promise<void>, Promise<void>] = [Promise.resolve(), Promise.resolve()]
   let at = start
   let turn: 0 | 1 = 0
   let reading = at < end ? read(turn, at) : undefined
   while (reading !== undefined) {
     const { bytesRead } = await reading
     if (bytesRead === 0) throw new RangeError('the file is shorter than its blob')
-    if (isGone()) return
+    if (outgoing.destroyed) return
     at += bytesRead
-    written[turn] = write(outgoing, buffers[turn].subarray(0, bytesRead))
+    written[turn] = write(turn, bytesRead)
     turn = turn === 0 ? 1 : 0
     // The other buffer may be read into once the socket has let go of it.
     await written[turn]
-    reading = at < end && !isGone() ? read(turn, at) : undefined
+    reading = at < end && !outgoing.destroyed ? read(turn, at) : undefined
   }
   await Promise.all(written)
   if (!outgoing.destroyed) outgoing.end()
-}
-
-/** Resolves when the socket no longer needs the bytes, also when the client went away. */
-function write(outgoing: ServerResponse, bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve) => outgoing.write(bytes, () => resolve()))
 }

@@ -5,7 +5,8 @@ import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { ByteRange } from '../storage/blob-store.ts'
-import { sendFile } from './blob-body.ts'
+import { type ResponseHead, readPart, sendFile } from './blob-body.ts'
+import { entityTag, namesDigest } from './entity-tag.ts'
 import { parseRange } from './range.ts'
 import { authorize, authorizeWrite, type RegistryDeps, type RegistryRequest } from './request.ts'
 
@@ -28,11 +29,11 @@ export async function getBlob(
     'cache-control': IMMUTABLE,
     'content-type': 'application/octet-stream',
     'docker-content-digest': digest,
-    etag: `"${digest}"`,
+    etag: entityTag(digest),
   }
-  if (request.headers.get('if-none-match') === `"${digest}"`)
+  if (namesDigest(request.headers.get('if-none-match'), digest))
     return new Response(null, { status: 304, headers })
-  const ask = parseRange(request.headers.get('range'), stat.size)
+  const ask = parseRange(rangeHeader(request, digest), stat.size)
   if (ask.kind === 'unsatisfiable') {
     const range = { 'content-range': `bytes */${stat.size}` }
     throw new OciError('SIZE_INVALID', {
@@ -50,27 +51,45 @@ export async function getBlob(
   const status = ask.kind === 'whole' ? 200 : 206
   const all = { ...headers, ...length, ...part }
   if (request.method === 'HEAD') return new Response(null, { status, headers: all })
-  return send(deps, request, digest, range, status, all)
+  return send(deps, request, { digest, size: stat.size, range }, { status, headers: all })
+}
+
+/** Ranges are for GET; with If-Range, only while the client's part is of the same content (RFC 9110 sections 14.2, 13.1.5). */
+function rangeHeader({ method, headers }: RegistryRequest, digest: Digest): string | null {
+  const condition = headers.get('if-range')
+  if (method !== 'GET' || (condition !== null && condition !== entityTag(digest))) return null
+  return headers.get('range')
+}
+
+interface BlobPart {
+  readonly digest: Digest
+  /** Bytes of the whole blob. */
+  readonly size: number
+  readonly range: ByteRange
 }
 
 async function send(
-  { blobs }: RegistryDeps,
+  { blobs, logger }: RegistryDeps,
   { outgoing }: RegistryRequest,
-  digest: Digest,
-  range: ByteRange,
-  status: number,
-  headers: Readonly<Record<string, string>>,
+  { digest, size, range }: BlobPart,
+  head: ResponseHead,
 ): Promise<Response> {
   const path = blobs.pathOf(digest)
   const isLarge = range.end - range.start > ONE_READ_BYTES
-  if (isLarge && path !== undefined && outgoing !== undefined) {
-    await sendFile(outgoing, path, headers, status, range)
-    return RESPONSE_ALREADY_SENT
+  const gone = () => new OciError('BLOB_UNKNOWN', { detail: { digest } })
+  if (path !== undefined && isLarge && outgoing !== undefined) {
+    if (await sendFile(outgoing, { path, size, range }, head, logger)) return RESPONSE_ALREADY_SENT
+    throw gone()
+  }
+  if (path !== undefined && !isLarge) {
+    const bytes = await readPart({ path, size, range })
+    if (bytes === undefined) throw gone()
+    return new Response(bytes, head)
   }
   const stream = await blobs.read(digest, range)
-  if (stream === undefined) throw new OciError('BLOB_UNKNOWN', { detail: { digest } })
-  if (isLarge) return new Response(Readable.toWeb(stream) as ReadableStream, { status, headers })
-  return new Response(await gather(stream), { status, headers })
+  if (stream === undefined) throw gone()
+  if (isLarge) return new Response(Readable.toWeb(stream) as ReadableStream, head)
+  return new Response(await gather(stream), head)
 }
 
 async function gather(stream: Readable): Promise<Uint8Array<ArrayBuffer>> {

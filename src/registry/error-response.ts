@@ -6,9 +6,9 @@ import { OciError } from '../oci/errors.ts'
 
 /** Faults of the disk that an operator can mend: code -> [status, message]. */
 const DISK_FAULTS: Readonly<Record<string, readonly [number, string]>> = {
-  ENOSPC: [507, 'the disk of this node is full; nothing was stored. Free space, then push again'],
-  EDQUOT: [507, 'the disk quota of this node is used up; nothing was stored'],
-  EROFS: [503, 'the data directory of this node is read-only; nothing was stored'],
+  ENOSPC: [507, 'the disk of this node is full; free space there, then push again'],
+  EDQUOT: [507, 'the disk quota of this node is used up; raise it or free space, then push again'],
+  EROFS: [503, 'the data directory of this node is read-only; mount it writable, then push again'],
   EMFILE: [503, 'this node has too many files open; try again'],
   INDEX_WRITE_FAILED: [503, 'the index of this node cannot be written; nothing was stored'],
 }

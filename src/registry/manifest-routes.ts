@@ -3,6 +3,7 @@ import { OciError } from '../oci/errors.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import { isDigest, type Reference, type RepositoryName } from '../oci/name.ts'
 import { IMMUTABLE } from './blob-routes.ts'
+import { entityTag, namesDigest } from './entity-tag.ts'
 import { authorize, authorizeWrite, type RegistryDeps, type RegistryRequest } from './request.ts'
 
 export async function getManifest(
@@ -18,15 +19,16 @@ export async function getManifest(
     'content-type': stat.mediaType,
     'content-length': String(stat.size),
     'docker-content-digest': stat.digest,
-    etag: `"${stat.digest}"`,
+    etag: entityTag(stat.digest),
     'cache-control': isDigest(reference) ? IMMUTABLE : 'no-cache',
   }
-  if (request.headers.get('if-none-match') === `"${stat.digest}"`)
+  if (namesDigest(request.headers.get('if-none-match'), stat.digest))
     return new Response(null, { status: 304, headers })
   if (request.method === 'HEAD') return new Response(null, { headers })
   // By digest: a tag that moves meanwhile must not give other bytes than the headers say.
   const manifest = await deps.content.readManifest(repository, stat.digest)
-  if (manifest === undefined) throw unknown(deps, repository, reference)
+  // Another size is damage: as good as absent, so that clients ask another node.
+  if (manifest?.bytes.length !== stat.size) throw unknown(deps, repository, reference)
   return new Response(Uint8Array.from(manifest.bytes), { headers })
 }
 

@@ -24,30 +24,34 @@ export type Target =
 /** Longest first: a repository may be called `x/tags/list`'s parent, never the whole ending. */
 const ENDINGS: readonly (readonly [
   RegExp,
-  (repository: RepositoryName, rest: string) => Target,
+  (repository: RepositoryName, rest: string, method: string) => Target,
 ])[] = [
-  [/^(.+)\/blobs\/uploads\/?$/, (repository) => ({ kind: 'uploads', repository })],
-  [/^(.+)\/blobs\/uploads\/([^/]+)$/, (repository, id) => ({ kind: 'upload', repository, id })],
+  [/^(.*)\/blobs\/uploads\/?$/, (repository) => ({ kind: 'uploads', repository })],
+  [/^(.*)\/blobs\/uploads\/([^/]+)$/, (repository, id) => ({ kind: 'upload', repository, id })],
   [
-    /^(.+)\/blobs\/([^/]+)$/,
+    /^(.*)\/blobs\/([^/]+)$/,
     (repository, text) => ({ kind: 'blob', repository, digest: digest(text) }),
   ],
   [
-    /^(.+)\/manifests\/([^/]+)$/,
-    (repository, text) => ({ kind: 'manifest', repository, reference: reference(text) }),
+    /^(.*)\/manifests\/([^/]+)$/,
+    (repository, text, method) => ({
+      kind: 'manifest',
+      repository,
+      reference: reference(text, method),
+    }),
   ],
   [
-    /^(.+)\/referrers\/([^/]+)$/,
+    /^(.*)\/referrers\/([^/]+)$/,
     (repository, text) => ({ kind: 'referrers', repository, digest: digest(text) }),
   ],
-  [/^(.+)\/tags\/list$/, (repository) => ({ kind: 'tags', repository })],
+  [/^(.*)\/tags\/list$/, (repository) => ({ kind: 'tags', repository })],
 ]
 
 /**
  * What a path below /v2/ means; undefined = nothing of this API.
- * @throws OciError NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID for parts that are not of the grammar.
+ * @throws OciError NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID, MANIFEST_UNKNOWN for parts that are not of the grammar.
  */
-export function parsePath(path: string): Target | undefined {
+export function parsePath(path: string, method: string): Target | undefined {
   if (path === '_catalog') return { kind: 'catalog' }
   for (const [pattern, make] of ENDINGS) {
     const match = pattern.exec(path)
@@ -58,7 +62,7 @@ export function parsePath(path: string): Target | undefined {
         'a repository name is lower-case letters, digits and . _ - between slashes, at most 255 characters'
       throw new OciError('NAME_INVALID', { message })
     }
-    return make(repository, decode(match[2] ?? ''))
+    return make(repository, decode(match[2] ?? ''), method)
   }
   return undefined
 }
@@ -69,11 +73,13 @@ function digest(text: string): Digest {
   throw new OciError('DIGEST_INVALID', { message: 'expected sha256:<64 hex> or sha512:<128 hex>' })
 }
 
-function reference(text: string): Reference {
+/** A name that no manifest can have is an error where it is pushed; elsewhere there is nothing of that name. */
+function reference(text: string, method: string): Reference {
   const parsed = parseReference(text)
   if (parsed !== undefined) return parsed
+  if (text.includes(':')) return digest(text)
   const message = 'expected a tag (letters, digits, . _ -, at most 128 characters) or a digest'
-  throw new OciError('MANIFEST_INVALID', { message })
+  throw new OciError(method === 'PUT' ? 'MANIFEST_INVALID' : 'MANIFEST_UNKNOWN', { message })
 }
 
 function decode(text: string): string {

@@ -31,7 +31,7 @@ async function answer(deps: RegistryDeps, context: RegistryContext): Promise<Res
     const request = toRequest(deps, context)
     const path = rawPath(context).replace(/^\/v2\/?/, '')
     if (path === '') return ping(deps, request)
-    const target = parsePath(path)
+    const target = parsePath(path, request.method)
     if (target === undefined)
       throw new OciError('NAME_UNKNOWN', { message: 'no such route of the OCI API' })
     return await route(deps, request, target)
@@ -117,15 +117,21 @@ function toRequest({ access }: RegistryDeps, context: RegistryContext): Registry
     query: new URL(context.req.url).searchParams,
     headers,
     caller,
-    // Node's own stream: web streams cost several times the processor time.
-    body: () => incoming ?? context.req.raw.body ?? nothing(),
+    body: () => bodyOf(context),
     outgoing,
   }
 }
 
-const nothing = (): AsyncIterable<Uint8Array> => Readable.from([])
+/** Node's own stream: web streams cost several times the processor time. */
+function bodyOf({ env, req }: RegistryContext): AsyncIterable<Uint8Array> {
+  // Who stops reading early still answers: destroying the request would cut the connection that the answer takes.
+  if (env?.incoming !== undefined) return env.incoming.iterator({ destroyOnReturn: false })
+  return req.raw.body ?? Readable.from([])
+}
 
 /** As sent: a parsed URL has resolved `..` away already. */
 function rawPath({ env, req }: RegistryContext): string {
-  return env?.incoming?.url?.split('?')[0] ?? req.path
+  const target = env?.incoming?.url?.split('?')[0]
+  // Proxies may send the whole URL (RFC 9112 section 3.2.2).
+  return target?.replace(/^https?:\/\/[^/]*/i, '') ?? req.path
 }

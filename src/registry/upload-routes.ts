@@ -21,9 +21,18 @@ export async function postUpload(
   const digest = whole === null ? undefined : requireDigest(whole)
   const id = await deps.uploads.begin(repository)
   if (digest === undefined) return accepted(repository, id, 0)
-  await deps.uploads.append(repository, id, request.body())
+  try {
+    await deps.uploads.append(repository, id, request.body())
+  } catch (err) {
+    // The client never learned the id: nobody could resume it.
+    await deps.uploads.cancel(repository, id)
+    throw err
+  }
   return finish(deps, repository, id, digest)
 }
+
+/** Repositories looked through for a blob that may come from any, at most; each is an index read, some 10 µs. Beyond: an upload. */
+const MAX_SOURCES = 1_000
 
 /** Whether the blob is here and the caller may read it: from a repository named, or without one from any. */
 async function canMount(
@@ -35,8 +44,12 @@ async function canMount(
   if (digest === undefined) return false
   const from = query.get('from')
   if (from === null) {
-    // Who may list the whole registry may read any of it.
-    return access.mayList(caller).kind === 'allowed' && (await blobs.stat(digest)) !== undefined
+    if ((await blobs.stat(digest)) === undefined) return false
+    for (const source of await content.repositories({ limit: MAX_SOURCES })) {
+      if (access.may(caller, 'pull', source).kind !== 'allowed') continue
+      if ((await content.statBlob(source, digest)) !== undefined) return true
+    }
+    return false
   }
   const source = parseRepositoryName(from)
   if (source === undefined || access.may(caller, 'pull', source).kind !== 'allowed') return false
@@ -51,7 +64,7 @@ export async function patchUpload(
   id: string,
 ): Promise<Response> {
   authorizeWrite(deps, request, 'push', repository)
-  const at = chunkStart(request.headers.get('content-range'))
+  const at = chunkStart(request.headers)
   const offset = await deps.uploads.append(repository, id, request.body(), { at })
   return accepted(repository, id, offset)
 }
@@ -65,7 +78,7 @@ export async function putUpload(
 ): Promise<Response> {
   authorizeWrite(deps, request, 'push', repository)
   const digest = requireDigest(request.query.get('digest') ?? '')
-  const at = chunkStart(request.headers.get('content-range'))
+  const at = chunkStart(request.headers)
   await deps.uploads.append(repository, id, request.body(), { at })
   return finish(deps, repository, id, digest)
 }
@@ -110,12 +123,16 @@ function requireDigest(text: string): Digest {
   throw new OciError('DIGEST_INVALID', { message })
 }
 
-/** Start of `<start>-<end>`; undefined without the header. */
-function chunkStart(header: string | null): number | undefined {
+/** Start of `Content-Range: <start>-<end>`; undefined without the header. */
+function chunkStart(headers: Headers): number | undefined {
+  const header = headers.get('content-range')
   if (header === null) return undefined
-  const start = /^(?:bytes )?(\d+)-\d+/.exec(header)?.[1]
-  if (start !== undefined) return Number(start)
-  const message = `expected Content-Range: <start>-<end>, got "${header.slice(0, 100)}"`
+  const [, first, last] = /^(?:bytes )?(\d+)-(\d+)(?:\/(?:\d+|\*))?$/.exec(header) ?? []
+  const start = Number(first)
+  const length = Number(last) - start + 1
+  const sent = headers.get('content-length')
+  if (first !== undefined && length >= 0 && (sent === null || Number(sent) === length)) return start
+  const message = `expected Content-Range: <first byte>-<last byte> of a body that long, got "${header.slice(0, 100)}" with ${sent ?? 'no'} Content-Length`
   throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 416 })
 }
 

@@ -1,5 +1,6 @@
 /** Reads what this node serves: rows of the index, bytes of the blob store. */
 
+import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import { isDigest } from '../oci/name.ts'
 import type { BlobStore } from './blob-store.ts'
@@ -30,12 +31,17 @@ export function createContentReader({ index, blobs }: ContentReaderDeps): Conten
   }
 
   /** Fallback tags name an image index of referrers, not a referrer: only records with a `subject` count here. */
-  function referrer(repository: RepositoryName, reference: Reference): ReferrerDescriptor[] {
+  function referrer(
+    repository: RepositoryName,
+    reference: Reference,
+    subject: Digest,
+  ): ReferrerDescriptor[] {
     const digest = isDigest(reference)
       ? reference
       : index.get(ENTRY, pairKey(repository, reference))?.held?.digest
     const row = digest && index.get(MANIFEST, pairKey(repository, digest))
-    if (digest === undefined || row?.subject === undefined) return []
+    // The newest record may be about another manifest than the one that is still served here.
+    if (digest === undefined || row?.subject !== subject) return []
     const { mediaType, size, artifactType, annotations } = row
     const descriptor = { mediaType, digest, size }
     return [
@@ -82,7 +88,7 @@ export function createContentReader({ index, blobs }: ContentReaderDeps): Conten
     },
     referrers: async (repository, subject) => {
       const references = index.get(REFERRER, pairKey(repository, subject)) ?? []
-      const found = references.flatMap((reference) => referrer(repository, reference))
+      const found = references.flatMap((reference) => referrer(repository, reference, subject))
       return [...new Map(found.map((one) => [one.digest, one] as const)).values()]
     },
   }

@@ -47,8 +47,8 @@ function toOrigin(
     writers,
     immutableTags: origin.conflict?.tags === 'immutable',
     meaning: canonical({
-      repos: origin.repos,
-      writers: [...writers].sort(),
+      repos: [...origin.repos].sort(),
+      writers,
       conflict: origin.conflict ?? null,
     }),
   }
@@ -63,7 +63,12 @@ function toPolicy(name: string, { match, untagged }: TopologyDocument['policies'
     matchesRepository: anyGlob(match.repos),
     matchesTag: (tag) => isIncluded(tag) && !isExcluded(tag),
     untagged,
-    meaning: canonical({ repos: match.repos, include, exclude, untagged }),
+    meaning: canonical({
+      repos: [...match.repos].sort(),
+      include: [...include].sort(),
+      exclude: [...exclude].sort(),
+      untagged,
+    }),
   }
 }
 

@@ -1,5 +1,6 @@
 /** What a schema cannot see: names that nobody has, nodes that nothing reaches, writers without a rule between them. */
 import { type Findings, type Path, suggestion } from './findings.ts'
+import { mayMeet } from './glob.ts'
 import type { LinkDocument, SelectorText, TopologyDocument } from './schema.ts'
 import { select, unknownNames } from './selector.ts'
 import type { Group, Topology } from './topology.ts'
@@ -14,6 +15,9 @@ export function crossCheck(
 ): void {
   const nodes = [...topology.nodes.values()]
   const names = new Set<string>(topology.nodes.keys())
+  const keys = new Set(
+    nodes.flatMap(({ labels, locality }) => Object.keys({ ...labels, ...locality })),
+  )
 
   /** Whether the selector means what it says. */
   function checkSelector(selector: SelectorText, path: Path): boolean {
@@ -22,6 +26,11 @@ export function crossCheck(
       findings.add(path, `unknown node "${name}"${suggestion(name, names)}`)
     }
     const isMap = typeof selector === 'object' && !Array.isArray(selector)
+    for (const key of isMap ? Object.keys(selector) : []) {
+      if (keys.has(key)) continue
+      const message = `no node has a label or locality "${key}"${suggestion(key, keys)}`
+      findings.add([...path, key], message, { severity: 'warning', atKey: true })
+    }
     const isNobody = isMap && select(selector, nodes).length === 0
     if (isNobody) findings.add(path, `selects no node: ${JSON.stringify(selector)}`)
     return unknown.length === 0 && !isNobody
@@ -54,9 +63,6 @@ export function crossCheck(
         ['origins', at, 'conflict', 'tags'],
         'immutable tags need exactly one writer: an earlier push that arrives late would move the tag',
       )
-    }
-    if (conflict?.tags === 'register' && conflict.resolve === undefined) {
-      findings.add(['origins', at, 'conflict'], 'expected resolve: hlc-lww')
     }
   }
 
@@ -120,6 +126,15 @@ function checkNodes(
       if (owner === undefined) continue
       const message = `the key is the peerId of node ${owner}: a former key is one that nobody uses any more`
       findings.add(['nodes', name, 'formerPeerIds', number, 'peerId'], message)
+    }
+  }
+  const writable = document.origins.flatMap(({ repos }) => repos)
+  for (const [name, { match }] of Object.entries(document.policies)) {
+    for (const [number, glob] of match.repos.entries()) {
+      if (writable.some((other) => mayMeet(glob, other))) continue
+      const message = `nobody may write a repository like "${glob}": no entry of origins matches one`
+      const path = ['policies', name, 'match', 'repos', number]
+      findings.add(path, message, { severity: 'warning' })
     }
   }
   const linkedPolicies = new Set(document.links.flatMap(({ policies }) => policies))

@@ -89,14 +89,19 @@ export function suggestion(word: string, known: Iterable<string>): string {
   return best === undefined ? '' : `; did you mean "${best}"?`
 }
 
+/** Insert, delete, replace, or swap neighbours: what a typing slip does. */
 function editDistance(a: string, b: string): number {
+  let older: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, at) => at)
   for (let i = 1; i <= a.length; i += 1) {
     const next = [i]
     for (let j = 1; j <= b.length; j += 1) {
       const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swap = isSwap ? (older[j - 2] ?? 0) + 1 : change
+      next.push(Math.min(change, swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
     }
+    older = row
     row = next
   }
   return row[b.length] ?? 0

@@ -37,7 +37,7 @@ export interface Filter {
 /** What `to` may see of what `from` knows. */
 export function flow(topology: Topology, from: NodeName, to: NodeName): Filter {
   const policies = topology.groups
-    .filter(({ senders, receivers }) => senders.includes(from) && receivers.includes(to))
+    .filter((group) => from !== to && group.senders.includes(from) && group.receivers.includes(to))
     .flatMap(({ policies: some }) => some)
   return filterOf(topology, policies, areLinked(topology, from, to) ? to : undefined)
 }
@@ -59,9 +59,7 @@ export function groupFilter(topology: Topology, policies: readonly Policy[]): Fi
 
 /** Nodes joined to this one by any link, in the order of the file. */
 export function neighboursOf(topology: Topology, node: NodeName): readonly NodeName[] {
-  return [...topology.nodes.keys()].filter(
-    (other) => other !== node && areLinked(topology, node, other),
-  )
+  return [...topology.nodes.keys()].filter((other) => areLinked(topology, node, other))
 }
 
 /** Neighbours that send to this node. */
@@ -70,6 +68,7 @@ export function sourcesOf(topology: Topology, node: NodeName): readonly NodeName
 }
 
 function areLinked(topology: Topology, a: NodeName, b: NodeName): boolean {
+  if (a === b) return false
   return topology.groups.some(
     ({ senders, receivers }) =>
       (senders.includes(a) && receivers.includes(b)) ||

@@ -23,6 +23,18 @@ export function anyGlob(globs: readonly string[]): (text: string) => boolean {
   return globs.length === 0 ? () => false : picomatch([...globs], OPTIONS)
 }
 
+/** False only when no name can match both. Decides by what stands before the first wildcard of each. */
+export function mayMeet(a: string, b: string): boolean {
+  const [one, other] = [literalStart(a), literalStart(b)]
+  if (one === a) return anyGlob([b])(a)
+  if (other === b) return anyGlob([a])(b)
+  return one.startsWith(other) || other.startsWith(one)
+}
+
+function literalStart(glob: string): string {
+  return /^[^*?[{]*/.exec(glob)?.[0] ?? ''
+}
+
 /** What was expected, if the text is no glob over repository names: one that never matches is a mistake. */
 export function repositoryGlobProblem(glob: string): string | undefined {
   if (/[A-Z]/.test(glob)) return 'expected a glob in lower case, as repository names are'

@@ -1,7 +1,7 @@
 /** What can be read of a file that the schema refused, so that one mistake does not hide the others. */
 import type { z } from 'zod'
-import { LINK, NODE, ORIGIN, POLICY, type TopologyDocument } from './schema.ts'
 import type { Path } from './findings.ts'
+import { LINK, NODE, ORIGIN, POLICY, type TopologyDocument } from './schema.ts'
 
 export interface ReadableParts {
   readonly document: TopologyDocument
@@ -60,6 +60,8 @@ function withoutFaults(value: unknown, issues: readonly z.core.$ZodIssue[]): unk
   const copy = structuredClone(value)
   for (const issue of issues) {
     if (issue.code === 'invalid_key') continue
+    // A whole entry stays: its own schema refuses it again, and a stand-in may take its place.
+    if (issue.code !== 'unrecognized_keys' && issue.path.length <= 2) continue
     const keys = issue.code === 'unrecognized_keys' ? issue.keys : []
     const paths = keys.length > 0 ? keys.map((key) => [...issue.path, key]) : [issue.path]
     for (const path of paths) {

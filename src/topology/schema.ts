@@ -27,10 +27,14 @@ const SELECTOR = z.union(
   [
     TEXT,
     z.array(NODE_NAME).min(1),
-    // An empty map would be every node by accident.
-    z.record(TEXT, TEXT).refine((labels) => Object.keys(labels).length > 0),
+    z
+      .record(TEXT, TEXT)
+      .refine(
+        (labels) => Object.keys(labels).length > 0,
+        'expected at least one label; every node is "*"',
+      ),
   ],
-  { error: 'expected a node name, "*", a list of node names, or a map of labels, not empty' },
+  { error: 'expected a node name, "*", a list of node names, or a map of labels' },
 )
 
 export const NODE = z.strictObject({
@@ -58,10 +62,10 @@ export const ORIGIN = z.strictObject({
   writers: SELECTOR,
   elsewhere: z.literal('reject').default('reject'),
   conflict: z
-    .strictObject({
-      tags: z.enum(['register', 'immutable']),
-      resolve: z.literal('hlc-lww').optional(),
-    })
+    .discriminatedUnion('tags', [
+      z.strictObject({ tags: z.literal('register'), resolve: z.literal('hlc-lww') }),
+      z.strictObject({ tags: z.literal('immutable') }),
+    ])
     .optional(),
 })
 

@@ -1,6 +1,7 @@
 /** Reads a topology file: text -> Topology, or findings with line and column. */
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
+import { messageOf } from '../lib/errors.ts'
 import { compile } from './compile.ts'
 import { crossCheck } from './cross-checks.ts'
 import { createFindings, type Finding, type Findings, suggestion } from './findings.ts'
@@ -63,16 +64,21 @@ export function readTopology(text: string): TopologyReading {
 function toValue(document: Document, findings: Findings): unknown {
   try {
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
-    if (value !== null && value !== undefined) return value
+    if (value !== null && value !== undefined) {
+      // Throws where an alias stands inside of what it names.
+      JSON.stringify(value)
+      return value
+    }
     findings.addAt(0, 'the file is empty; expected apiVersion: entrepot/v1, kind: Topology, ...')
   } catch (err) {
-    findings.addAt(0, `YAML: ${err instanceof Error ? err.message : String(err)}`)
+    findings.addAt(0, `YAML: ${inWords(messageOf(err))}`)
   }
   return undefined
 }
 
 /** The parser recurses: it runs out of stack in a text of many brackets. */
 function inWords(message: string): string {
+  if (message.includes('circular structure')) return 'an alias stands inside of what it names'
   return message.includes('call stack') ? 'nested too deeply' : message
 }
 
@@ -81,10 +87,7 @@ function describe(issue: z.core.$ZodIssue, value: unknown, findings: Findings): 
   if (issue.code === 'unrecognized_keys') {
     for (const key of issue.keys) {
       const known = knownKeys(issue.path)
-      const message = LATER_KEYS.has(key)
-        ? `"${key}" is not yet in this version`
-        : `unknown key "${key}"${suggestion(key, known)}`
-      findings.add([...issue.path, key], message, { atKey: true })
+      findings.add([...issue.path, key], refusalOf(key, known), { atKey: true })
     }
     return
   }
@@ -116,6 +119,13 @@ function describe(issue: z.core.$ZodIssue, value: unknown, findings: Findings): 
     issue.path,
     `${expected}; got ${text.length > 60 ? `${text.slice(0, 57)}...` : text}`,
   )
+}
+
+function refusalOf(key: string, known: readonly string[]): string {
+  if (LATER_KEYS.has(key)) return `"${key}" is not yet in this version`
+  // As `members` in a star: a word of the section, of another entry.
+  if (known.includes(key)) return `"${key}" does not belong here`
+  return `unknown key "${key}"${suggestion(key, known)}`
 }
 
 /** Keys that the schema knows at a place: walked by name, as far as it goes. */

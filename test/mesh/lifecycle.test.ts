@@ -42,10 +42,7 @@ test('a port that is taken, a directory in use, a directory that cannot be writt
   expect(noDirectory.stderr).toContain('cannot use the data directory')
 
   const wrong = join(mesh.directory, 'wrong.yaml')
-  await writeFile(
-    wrong,
-    'apiVersion: entrepot/v1\nkind: Topology\nnodez: {}\n',
-  )
+  await writeFile(wrong, 'apiVersion: entrepot/v1\nkind: Topology\nnodez: {}\n')
   const topology = run('serve', '--topology', wrong, '--node', 'hq', '--data', hq.dataDirectory)
   expect(topology.status).toBe(1)
   expect(topology.stderr).toMatch(

@@ -34,7 +34,7 @@ test('in cycles and diamonds each blob crosses each door once, each record is st
   for (const [at, image] of images.entries()) {
     await pushImage(mesh.node('hub').url, `team/app-${at % 2}`, `v${at}`, image)
   }
-  for (const { name, url } of mesh.nodes) {
+  for (const { url } of mesh.nodes) {
     for (const [at, image] of images.entries()) {
       const isThere = async () =>
         (await digestAt(url, `team/app-${at % 2}`, `v${at}`)) === image.digest

@@ -114,9 +114,10 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
     await b.dial(dialAddress(a, 'a'))
     const address = dialAddress(a, 'a')
     const liar = await b.dialProtocol(address, PROTOCOL)
-    // The length as a varint: 2^27.
-    liar.send(Uint8Array.of(0x80, 0x80, 0x80, 0x40, 1, 2, 3))
+    // The length as a varint: 2^21 - 1.
+    liar.send(Uint8Array.of(0xff, 0xff, 0x7f, 1, 2, 3))
     await until(() => liar.status !== 'open')
+    // A length that never ends.
     const babbler = await b.dialProtocol(address, PROTOCOL)
     babbler.send(new Uint8Array(16).fill(0xff))
     await until(() => babbler.status !== 'open')
@@ -239,6 +240,44 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
       () => heardByA.length > 0,
     )
     expect(a.connected()).toEqual([rig.peerOf('b')])
+  })
+
+  test('news flow on over the connection that is left, whichever closes', async () => {
+    // Nobody dedupes here: a keeps no connections, it only lets b in.
+    const deps = { isAllowed: () => true, neighbours: [], clock: systemClock }
+    const a = parts.use(
+      await createLibp2pNetwork(
+        { ...deps, identity: identityOf('a'), random: systemRandom, logger: silentLogger },
+        { listen: [LOOPBACK] },
+      ),
+    )
+    await a.start()
+    const b = await rawNode('b')
+    let heard = 0
+    joinTopic(
+      b.services.pubsub,
+      'news',
+      () => {
+        heard += 1
+        return 'accept'
+      },
+      silentLogger,
+    )
+    const address = dialAddress(a, 'a')
+    const publish = (n: number) =>
+      a.publish('news', Buffer.from(`news ${systemRandom.bytes(8)} ${n}`))
+    const older = await b.dial(address)
+    await publishUntil(publish, () => heard > 0)
+    const identified = once(b as never, 'peer:identify')
+    const newer = await b.dial(address, { force: true })
+    await identified
+    // So that a has looked at the second connection too: its answer comes after.
+    await b.services.ping.ping(multiaddr(`${address}`))
+    await older.close()
+    await until(() => older.status === 'closed')
+    heard = 0
+    await publishUntil(publish, () => heard > 0)
+    expect(newer.status).toBe('open')
   })
 
   test('where both ends dial, one connection stays and nobody is told of a loss', async () => {

@@ -1,193 +1,223 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { RepositoryName, Tag } from '../../../src/oci/name.ts'
-import { createAuthor } from '../../../src/record/author.ts'
-import { type History, losersOf, merge, visibleOf } from '../../../src/record/history.ts'
-import { identityFromSeed } from '../../../src/record/identity.ts'
+import {
+  contextOf,
+  type History,
+  losersOf,
+  MAX_KEPT,
+  merge,
+  replaces,
+  visibleOf,
+} from '../../../src/record/history.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
-import { createLogicalClock, type Time } from '../../../src/record/time.ts'
-import { bytesOf, makeBlob } from '../../helpers/images.ts'
+import { msOfTime, type Time, timeOfMs } from '../../../src/record/time.ts'
+import { START_MS } from '../../helpers/fake-clock.ts'
+import { createWriter, digestNamed, identityNamed, recordBy } from '../../helpers/writers.ts'
+import { KEY, mergeAll, runWriters, STEPS, type WriterRun } from './simulated-writers.ts'
 
-const KEY = { repository: 'team/app' as RepositoryName, reference: 'v1' as Tag }
-const IDENTITIES = [1, 2, 3].map((seed) => identityFromSeed(Buffer.alloc(32, seed)))
+const ids = (history: readonly SignedRecord[]) => history.map(({ id }) => id)
 
-/** What may happen at a writer, in the order of a story. */
-type Act =
-  | { readonly kind: 'put' | 'delete'; readonly writer: number }
-  /** It hears of everything that another one knows. */
-  | { readonly kind: 'hear'; readonly writer: number; readonly from: number }
-  /** It loses its disk: it knows nothing, its logical clock starts anew. */
-  | { readonly kind: 'forget'; readonly writer: number }
-  /** Wall clocks move on, or back. */
-  | { readonly kind: 'tick'; readonly ms: number }
+/** The definition, said over the whole set at once: nothing about it knows an order. */
+function kept(all: readonly SignedRecord[]): readonly SignedRecord[] {
+  return all.filter((one) => !all.some((other) => replaces(other, one)))
+}
 
-const WRITER = fc.nat(IDENTITIES.length - 1)
-const ACT: fc.Arbitrary<Act> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant('put' as const), writer: WRITER }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('delete' as const), writer: WRITER }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('hear' as const), writer: WRITER, from: WRITER }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('forget' as const), writer: WRITER }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('tick' as const),
-      ms: fc.integer({ min: -50, max: 200 }),
-    }),
-  },
+function visibleByDefinition(all: readonly SignedRecord[]): string | undefined {
+  const stay = kept(all)
+  const isSame = (a: SignedRecord, b: SignedRecord) =>
+    a.writer === b.writer && a.record.time === b.record.time
+  const standing = stay.filter(
+    (put) =>
+      put.record.kind === 'put' &&
+      stay.every((other) =>
+        isSame(other, put)
+          ? other.record.kind === 'put' || other.id <= put.id
+          : (other.record.seen.get(put.writer) ?? 0) < put.record.time,
+      ),
+  )
+  const [first] = [...standing].sort(
+    (a, b) =>
+      b.record.time - a.record.time ||
+      Number(b.writer > a.writer) - Number(a.writer > b.writer) ||
+      Number(b.id > a.id) - Number(a.id > b.id),
+  )
+  return first?.id
+}
+
+/** A run and the order in which its records come, some of them twice. */
+const shuffled = STEPS.map(runWriters).chain((run) =>
+  fc
+    .shuffledSubarray([...run.made, ...run.made], {
+      minLength: run.made.length * 2,
+      maxLength: run.made.length * 2,
+    })
+    .map((order) => ({ run, order })),
 )
 
-/** Plays a story. @returns every record that was ever signed, in the order of signing */
-function play(acts: readonly Act[]): readonly SignedRecord[] {
-  let now = 1_800_000_000_000
-  const clock = { now: () => now, sleep: async () => {} }
-  const authorOf = (writer: number) => {
-    const identity = IDENTITIES[writer]
-    if (identity === undefined) throw new Error('no such writer')
-    return createAuthor(
-      { identity, logicalClock: createLogicalClock({ clock }) },
-      { realm: 'test' },
-    )
-  }
-  const authors = IDENTITIES.map((_, writer) => authorOf(writer))
-  const histories: History[] = IDENTITIES.map(() => [])
-  const signed: SignedRecord[] = []
-  for (const [at, act] of acts.entries()) {
-    if (act.kind === 'tick') {
-      now += act.ms
-      continue
-    }
-    const history = histories[act.writer] ?? []
-    if (act.kind === 'hear') histories[act.writer] = mergeAll(history, histories[act.from] ?? [])
-    else if (act.kind === 'forget') {
-      histories[act.writer] = []
-      authors[act.writer] = authorOf(act.writer)
-    } else {
-      const { digest, bytes, mediaType } = makeBlob(bytesOf(`content ${at}`, 8), 'application/x')
-      const facts = { kind: 'put', ...KEY, digest, size: bytes.length, mediaType } as const
-      const record = authors[act.writer]?.sign(
-        act.kind === 'put' ? facts : { kind: 'delete', ...KEY },
-        history,
-      )
-      if (record === undefined) throw new Error('no such writer')
-      signed.push(record)
-      histories[act.writer] = mergeAll(history, [record])
-    }
-  }
-  return signed
-}
-
-function mergeAll(history: History, records: readonly SignedRecord[]): History {
-  return records.reduce<History>((kept, record) => {
-    const merged = merge(kept, record)
-    return merged.kind === 'known' ? kept : merged.history
-  }, history)
-}
-
-const ids = (history: History) => history.map(({ id }) => id)
-
-describe('the history of a key', () => {
-  test('is the same in whatever order its records arrive, and however often', () => {
-    const story = fc.array(ACT, { maxLength: 25 }).map(play)
-    const shuffled = story.chain((records) =>
-      fc.tuple(
-        fc.constant(records),
-        fc.shuffledSubarray([...records], { minLength: records.length }),
-        fc.array(fc.nat(), { maxLength: 10 }),
-      ),
-    )
+describe('record / history', () => {
+  test('any order of arrival, with doubles, gives the same history and shows the same', () => {
     fc.assert(
-      fc.property(shuffled, ([records, order, again]) => {
-        const repeated = again.flatMap((at) => order[at % Math.max(1, order.length)] ?? [])
-        const one = mergeAll([], records)
-        const other = mergeAll([], [...order, ...repeated])
-        expect(ids(other)).toEqual(ids(one))
-        expect(visibleOf(other)?.id).toBe(visibleOf(one)?.id)
+      fc.property(shuffled, ({ run, order }) => {
+        const history = mergeAll([], order)
+        expect(ids(history)).toEqual(ids(mergeAll([], run.made)))
+        expect(new Set(ids(history))).toEqual(new Set(ids(kept(run.made))))
+        expect(visibleOf(history)?.id).toBe(visibleByDefinition(run.made))
       }),
       { numRuns: 300 },
     )
   })
 
-  test('shows nothing that a record which saw it has deleted', () => {
+  test('histories merge the same whichever takes in the other, and again changes nothing', () => {
     fc.assert(
-      fc.property(fc.array(ACT, { maxLength: 25 }).map(play), (records) => {
-        const visible = visibleOf(mergeAll([], records))
-        if (visible === undefined) return
-        for (const { writer, record } of records) {
-          const hasSeen = (record.seen.get(visible.writer) ?? 0) >= visible.record.time
-          const isItself = writer === visible.writer && record.time === visible.record.time
-          if (hasSeen && !isItself)
-            expect(mergeAll([], records).some(({ id }) => id === visible.id)).toBe(false)
+      fc.property(shuffled, fc.nat(100), ({ order, run }, at) => {
+        const cut = at % (order.length + 1)
+        const [a, b] = [mergeAll([], order.slice(0, cut)), mergeAll([], order.slice(cut))]
+        const joined = mergeAll(a, b)
+        expect(ids(joined)).toEqual(ids(mergeAll(b, a)))
+        expect(ids(joined)).toEqual(ids(mergeAll([], run.made)))
+        for (const one of [...joined, ...run.made]) expect(merge(joined, one).kind).toBe('known')
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('nothing that the author of any record saw is ever shown beside that record', () => {
+    fc.assert(
+      fc.property(shuffled, ({ run, order }) => {
+        let history: History = []
+        const buried = new Set<string>()
+        for (const one of order) {
+          history = mergeAll(history, [one])
+          for (const id of run.saw.get(one.id) ?? []) buried.add(id)
+          expect(buried).not.toContain(visibleOf(history)?.id)
         }
       }),
       { numRuns: 300 },
     )
   })
 
-  test('a delete removes what its author saw, and leaves a concurrent push', () => {
-    const [first, ...others] = play([
-      { kind: 'put', writer: 0 },
-      { kind: 'hear', writer: 1, from: 0 },
-      { kind: 'put', writer: 2 },
-      { kind: 'delete', writer: 1 },
-    ])
-    const [concurrent] = others
-    const history = mergeAll([], first === undefined ? others : [first, ...others])
-    expect(visibleOf(history)?.id).toBe(concurrent?.id)
-    expect(losersOf(history)).toEqual([])
-  })
-
-  test('a writer that lost its disk and deletes without its past does not bring anything back', () => {
-    const records = play([
-      { kind: 'put', writer: 0 },
-      { kind: 'delete', writer: 0 },
-      { kind: 'tick', ms: 10 },
-      { kind: 'forget', writer: 0 },
-      { kind: 'put', writer: 0 },
-    ])
-    const last = records.at(-1)
-    expect(visibleOf(mergeAll([], records))?.id).toBe(last?.id)
-    expect(visibleOf(mergeAll([], records.slice(0, 2)))).toBeUndefined()
-  })
-
-  test('of two records of one identity the same one wins everywhere, and the clone is reported', () => {
-    const make = (content: string) => {
-      const [identity] = IDENTITIES
-      if (identity === undefined) throw new Error('no identity')
-      const logicalClock = { next: () => 4_000_000_000_000_000 as Time, observe: () => {} }
-      const { digest, bytes } = makeBlob(bytesOf(content, 8))
-      const author = createAuthor({ identity, logicalClock }, { realm: 'test' })
-      return author.sign({ kind: 'put', ...KEY, digest, size: bytes.length, mediaType: 'a/b' }, [])
-    }
-    const [a, b] = [make('a'), make('b')]
-    expect(visibleOf(mergeAll([], [a, b]))?.id).toBe(visibleOf(mergeAll([], [b, a]))?.id)
-    const merged = merge([a], b)
-    expect(merged.kind === 'changed' && merged.cloned).toBe(true)
-  })
-})
-
-describe('the logical clock', () => {
-  test('gives out growing times, whatever the wall clock does and whatever was seen', () => {
-    const steps = fc.array(fc.tuple(fc.integer({ min: -10_000, max: 10_000 }), fc.nat(5_000)), {
-      maxLength: 50,
-    })
-    fc.assert(
-      fc.property(steps, (moves) => {
-        let now = 1_800_000_000_000
-        const logicalClock = createLogicalClock({
-          clock: { now: () => now, sleep: async () => {} },
-        })
-        let last = 0
-        for (const [ms, seen] of moves) {
-          now += ms
-          const time = logicalClock.next([(last + seen) as Time])
-          expect(time).toBeGreaterThan(last + seen)
-          expect(Number.isSafeInteger(time)).toBe(true)
-          last = time
-        }
-      }),
+  test('among writers that remember, a delete removes what its author saw and nothing else', () => {
+    const remembering = STEPS.map((steps) =>
+      runWriters(steps.filter(({ kind }) => kind !== 'forget' && kind !== 'clone')),
     )
+    fc.assert(
+      fc.property(remembering, (run) => {
+        const seen = new Set([...run.saw.values()].flatMap((some) => [...some]))
+        const open = run.made.filter(({ id, record }) => record.kind === 'put' && !seen.has(id))
+        const history = mergeAll([], run.made)
+        const standing = [visibleOf(history), ...losersOf(history)].filter((one) => one)
+        expect(new Set(standing.map((one) => one?.id))).toEqual(new Set(ids(open)))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('the runs contain what they are for: forgetting, clones, deletes and concurrent writes', () => {
+    const runs: WriterRun[] = fc.sample(STEPS.map(runWriters), { numRuns: 200, seed: 1 })
+    const count = (is: (run: WriterRun) => boolean) => runs.filter(is).length
+    expect(count(({ made }) => mergeAll([], made).length > 1)).toBeGreaterThan(20)
+    expect(
+      count(({ made }) => made.some(({ record }) => record.kind === 'delete')),
+    ).toBeGreaterThan(20)
+    expect(count(({ forgot }) => forgot)).toBeGreaterThan(20)
+    expect(count(({ cloned }) => cloned)).toBeGreaterThan(5)
+  })
+
+  test('a writer that writes again replaces what it wrote', () => {
+    const hub = createWriter('hub')
+    const first = hub.put([], { ...KEY, digest: digestNamed('1') })
+    const second = hub.put([first], { ...KEY, digest: digestNamed('2') })
+    expect(merge([first], second)).toEqual({ kind: 'changed', history: [second], cloned: false })
+    expect(merge([second], first)).toEqual({ kind: 'known' })
+  })
+
+  test('of two writers that did not know of each other the later one is shown, and the loser is known', () => {
+    const [a, b] = [createWriter('a'), createWriter('b', { last: timeOfMs(START_MS + 1) })]
+    const early = a.put([], { ...KEY, digest: digestNamed('early') })
+    const late = b.put([], { ...KEY, digest: digestNamed('late') })
+    const history = mergeAll([], [late, early])
+    expect(visibleOf(history)).toBe(late)
+    expect(losersOf(history)).toEqual([early])
+    const settled = a.put(history, { ...KEY, digest: digestNamed('settled') })
+    expect(mergeAll(history, [settled])).toEqual([settled])
+  })
+
+  test('a delete leaves what was written beside it', () => {
+    const [a, b] = [createWriter('a'), createWriter('b')]
+    const seen = a.put([], { ...KEY, digest: digestNamed('seen') })
+    const gone = a.delete([seen], KEY)
+    const beside = b.put([seen], { ...KEY, digest: digestNamed('beside') })
+    expect(visibleOf(mergeAll([], [seen, gone, beside]))).toBe(beside)
+    expect(visibleOf(mergeAll([], [gone, seen]))).toBeUndefined()
+  })
+
+  /**
+   * A writer signs v1 and v2, loses its disk and signs v3 without knowing either; another writer, which knew v2, deletes.
+   * A rule by "same writer and newer" brought v2 back where v3 was deleted next.
+   */
+  test('a writer that lost its disk brings nothing back', () => {
+    const before = createWriter('a')
+    const other = createWriter('b')
+    const v1 = before.put([], { ...KEY, digest: digestNamed('v1') })
+    const v2 = before.put([v1], { ...KEY, digest: digestNamed('v2') })
+    const gone = other.delete([v2], KEY)
+    const after = createWriter('a', { last: timeOfMs(START_MS + 10) })
+    const v3 = after.put([], { ...KEY, digest: digestNamed('v3') })
+    const all = mergeAll([], [v2, v3, v1, gone])
+    expect(visibleOf(all)).toBe(v3)
+    expect(visibleOf(mergeAll(all, [after.delete(all, KEY)]))).toBeUndefined()
+    const blind = after.delete([v3], KEY)
+    expect(visibleOf(mergeAll(all, [blind]))).toBeUndefined()
+  })
+
+  test('two records of one identity are a clone: the greater sha256 wins, in any order', () => {
+    const hub = identityNamed('hub')
+    const [one, two] = ['1', '2'].map((name) => recordBy(hub, { digest: digestNamed(name) }))
+    if (one === undefined || two === undefined) throw new Error('two records')
+    const winner = one.id > two.id ? one : two
+    const merged = merge([one], two)
+    expect(merged).toMatchObject({ kind: 'changed', cloned: true })
+    expect(visibleOf(mergeAll([], [one, two]))).toBe(winner)
+    expect(visibleOf(mergeAll([], [two, one]))).toBe(winner)
+  })
+
+  test('a cloned delete wins over the put of its identity when its sha256 is greater, and only then', () => {
+    const outcomes = new Set<boolean>()
+    for (let round = 0; round < 20; round += 1) {
+      const last = timeOfMs(START_MS + round)
+      const put = createWriter('a', { last }).put([], { ...KEY, digest: digestNamed('x') })
+      const gone = createWriter('a', { last }).delete([], KEY)
+      expect(put.record.time).toBe(gone.record.time)
+      const isGone = visibleOf(mergeAll([], [put, gone])) === undefined
+      expect(isGone).toBe(gone.id > put.id)
+      expect(visibleOf(mergeAll([], [gone, put])) === undefined).toBe(isGone)
+      outcomes.add(isGone)
+    }
+    expect(outcomes.size).toBe(2)
+  })
+
+  test('the context of a history is the newest time of every writer in it', () => {
+    const [a, b] = [createWriter('a'), createWriter('b')]
+    const first = a.put([], { ...KEY, digest: digestNamed('1') })
+    const second = b.put([first], { ...KEY, digest: digestNamed('2') })
+    const third = a.put([first], { ...KEY, digest: digestNamed('3') })
+    expect(contextOf([second, third])).toEqual(
+      new Map([
+        [second.writer, second.record.time],
+        [third.writer, third.record.time],
+      ]),
+    )
+    const last = b.put([second, third], { ...KEY, digest: digestNamed('4') })
+    expect([...last.record.seen.values()].every((time) => time < last.record.time)).toBe(true)
+    expect(msOfTime(last.record.time)).toBe(START_MS)
+  })
+
+  test('a key keeps at most so many concurrent records, those of the greatest rank', () => {
+    const all = Array.from({ length: MAX_KEPT + 3 }, (_, at) =>
+      recordBy(identityNamed(`w${at}`), { time: (timeOfMs(START_MS) + at) as Time }),
+    )
+    const history = mergeAll([], all)
+    expect(ids(history)).toEqual(ids([...all].reverse().slice(0, MAX_KEPT)))
+    expect(ids(mergeAll([], [...all].reverse()))).toEqual(ids(history))
   })
 })

@@ -57,7 +57,7 @@ describe('topology / link directions', () => {
     expect(received(HUB)).toHaveLength(2)
   })
 
-  test('nobody has a label that is not written, whatever it is called', () => {
+  test('nobody has a label or locality that is not written, whatever it is called', () => {
     const selecting = (selector: string) =>
       topologyWith({
         nodes: '{ a: {}, b: {} }',

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest'
+import type { Digest } from '../../../src/oci/digest.ts'
+import type { RepositoryName } from '../../../src/oci/name.ts'
+import { createHolders } from '../../../src/peers/holders.ts'
+import { createSourceRanking } from '../../../src/peers/source-ranking.ts'
+import { createTransferMeter } from '../../../src/peers/transfer-meter.ts'
+import type { NodeName } from '../../../src/topology/topology.ts'
+import { readTopology } from '../../../src/topology/topology-file.ts'
+import { createSimClock } from '../../simulation/sim-clock.ts'
+
+const repository = 'demo/hello' as RepositoryName
+const digest = `sha256:${'0'.repeat(64)}` as Digest
+const MIB = 1024 * 1024
+const [a, b, c, d] = ['a', 'b', 'c', 'd'] as NodeName[] as [NodeName, NodeName, NodeName, NodeName]
+
+/** Four nodes that send to each other; this one is d. */
+const { topology } = readTopology(`
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: demo, generation: 1 }
+nodes: { c: {}, b: {}, a: {}, d: {} }
+origins:
+  - { repos: ["**"], writers: a }
+policies:
+  all: { match: { repos: ["demo/**"] }, mode: eager }
+links:
+  - { shape: mesh, members: [a, b, c, d], policies: [all] }
+`)
+
+function setUp() {
+  const clock = createSimClock(1_000_000)
+  const up = new Set<NodeName>([a, b, c])
+  const holders = createHolders()
+  const meter = createTransferMeter({ clock })
+  const neighbours = { isUp: (node: NodeName) => up.has(node) }
+  const ranking = createSourceRanking({
+    topology: topology!,
+    self: d,
+    neighbours,
+    holders,
+    clock,
+    meter,
+  })
+  const advance = (ms: number) => {
+    void clock.sleep(ms)
+    clock.step(clock.now() + ms)
+  }
+  return { up, holders, meter, ranking, advance, rank: () => ranking.rank(repository, digest) }
+}
+
+describe('source ranking', () => {
+  test('without any knowledge the sources that are up come by name', () => {
+    const { rank, up, ranking } = setUp()
+    expect(rank()).toEqual([a, b, c])
+    up.delete(a)
+    expect(rank()).toEqual([b, c])
+    expect(ranking.rank('private/x' as RepositoryName, digest)).toEqual([])
+  })
+
+  test('who is known to hold it comes first, until it says that it does not', () => {
+    const { rank, holders, ranking } = setUp()
+    holders.note(c, repository, digest)
+    expect(rank()).toEqual([c, a, b])
+    ranking.failed(c, repository, digest, true)
+    expect(rank()).toEqual([a, b, c])
+  })
+
+  test('who failed comes last for ten seconds, holder or not', () => {
+    const { rank, holders, ranking, advance } = setUp()
+    holders.note(a, repository, digest)
+    ranking.failed(a, repository, digest, false)
+    expect(rank()).toEqual([b, c, a])
+    advance(9_999)
+    expect(rank()).toEqual([b, c, a])
+    advance(1)
+    expect(rank()).toEqual([a, b, c])
+  })
+
+  test('fewer transfers under way count before speed, and speed before the name', () => {
+    const { rank, meter, advance } = setUp()
+    const slow = meter.begin(a)
+    const fast = meter.begin(b)
+    expect(rank()).toEqual([c, a, b])
+    advance(1_000)
+    slow(MIB)
+    fast(8 * MIB)
+    expect(rank()).toEqual([b, a, c])
+    const end = meter.begin(b)
+    expect(rank()).toEqual([a, c, b])
+    end(0)
+    expect(rank()).toEqual([b, a, c])
+  })
+})
+
+describe('the transfer meter', () => {
+  test('the speed is a moving average of transfers that are large enough to show it', () => {
+    const { meter, advance } = setUp()
+    const transfer = (bytes: number) => {
+      const end = meter.begin(a)
+      advance(1_000)
+      end(bytes)
+    }
+    transfer(1_000)
+    expect(meter.speed(a)).toBeUndefined()
+    transfer(4 * MIB)
+    expect(meter.speed(a)).toBe(4 * MIB)
+    transfer(8 * MIB)
+    expect(meter.speed(a)).toBe(5 * MIB)
+    expect(meter.running(a)).toBe(0)
+  })
+})

@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { createIndexDb } from '../../../src/storage/index-db.ts'
+import { type LinkChange, PENDING } from '../../../src/storage/index-tables.ts'
+import { createLinkJournal, type LinkFiles } from '../../../src/storage/link-journal.ts'
+import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
+import { openMemoryBackend } from '../../helpers/storage-rig.ts'
+import { digestNamed } from '../../helpers/writers.ts'
+
+/** Link files that note what they are told, fail while told to, and can be held up. */
+function createFiles() {
+  const applied: string[] = []
+  const state = { isFailing: false, gate: undefined as Promise<void> | undefined, tries: 0 }
+  const files: LinkFiles = {
+    apply: async (changes: readonly LinkChange[]) => {
+      state.tries += 1
+      await state.gate
+      if (state.isFailing) throw new Error('no space left on device')
+      applied.push(...changes.map(({ kind, path }) => `${kind} ${path}`))
+    },
+  }
+  return { files, applied, state }
+}
+
+async function setUp(
+  backend = undefined as Awaited<ReturnType<typeof openMemoryBackend>> | undefined,
+) {
+  const over = backend ?? (await openMemoryBackend())
+  const index = createIndexDb(over)
+  const clock = createFakeClock()
+  const parts = createFiles()
+  const open = () => createLinkJournal({ index, files: parts.files, clock, logger: silentLogger })
+  return { backend: over, index, clock, open, ...parts }
+}
+
+const DIGEST = digestNamed('x')
+
+describe('storage / link-journal', () => {
+  test('changes are carried out in the order of their commits, and forgotten then', async () => {
+    const { index, open, applied } = await setUp()
+    const journal = open()
+    await Promise.all([
+      index.transact((tx) => {
+        journal.write(tx, 'a', DIGEST)
+        journal.remove(tx, 'b')
+      }),
+      index.transact((tx) => journal.write(tx, 'b', DIGEST)),
+    ])
+    await journal.settled()
+    expect(applied).toEqual(['write a', 'remove b', 'write b'])
+    expect(await index.page(PENDING, { limit: 10 })).toEqual([])
+  })
+
+  test('a transaction that throws changes no file', async () => {
+    const { index, open, applied } = await setUp()
+    const journal = open()
+    await expect(
+      index.transact((tx) => {
+        journal.write(tx, 'a', DIGEST)
+        throw new Error('no')
+      }),
+    ).rejects.toThrow('no')
+    await journal.settled()
+    expect(applied).toEqual([])
+  })
+
+  test('changes that came while others were carried out are not forgotten', async () => {
+    const { index, open, applied, state } = await setUp()
+    const journal = open()
+    const gate = Promise.withResolvers<void>()
+    state.gate = gate.promise
+    await index.transact((tx) => journal.write(tx, 'first', DIGEST))
+    await settle()
+    await index.transact((tx) => journal.write(tx, 'second', DIGEST))
+    gate.resolve()
+    await journal.settled()
+    expect(applied).toEqual(['write first', 'write second'])
+  })
+
+  test('more changes than are carried out at once all come, in order', async () => {
+    const { index, open, applied } = await setUp()
+    const journal = open()
+    const paths = Array.from({ length: 300 }, (_, at) => `path ${at}`)
+    await Promise.all(paths.map((path) => index.transact((tx) => journal.write(tx, path, DIGEST))))
+    await journal.settled()
+    expect(applied).toEqual(paths.map((path) => `write ${path}`))
+  })
+
+  test('what could not be written is tried again when time has passed, and nothing overtakes it', async () => {
+    const { index, open, applied, state, clock } = await setUp()
+    const journal = open()
+    state.isFailing = true
+    await index.transact((tx) => journal.write(tx, 'a', DIGEST))
+    await settle()
+    await index.transact((tx) => journal.remove(tx, 'a'))
+    await settle()
+    expect([state.tries, applied]).toEqual([1, []])
+    state.isFailing = false
+    await clock.advance(5_000)
+    await journal.settled()
+    expect(applied).toEqual(['write a', 'remove a'])
+  })
+
+  test('what a crash left is carried out at the next start', async () => {
+    const before = await setUp()
+    before.state.isFailing = true
+    const journal = before.open()
+    await before.index.transact((tx) => journal.write(tx, 'a', DIGEST))
+    await settle()
+    const after = await setUp(before.backend)
+    await after.open().settled()
+    expect(after.applied).toEqual(['write a'])
+    expect(await after.index.page(PENDING, { limit: 10 })).toEqual([])
+  })
+
+  test('after a crash between the files and the index the change is carried out once more', async () => {
+    const before = await setUp()
+    const journal = before.open()
+    await journal.settled()
+    const isDone = Promise.withResolvers<void>()
+    before.state.gate = isDone.promise
+    await before.index.transact((tx) => journal.write(tx, 'a', DIGEST))
+    await settle()
+    // The process is gone here: the file may be written, the row is still there.
+    const after = await setUp(before.backend)
+    await after.open().settled()
+    expect(after.applied).toEqual(['write a'])
+    isDone.resolve()
+    await journal.settled()
+  })
+
+  test('closing does not wait for a disk to have space again', async () => {
+    const { index, open, state, clock } = await setUp()
+    const journal = open()
+    state.isFailing = true
+    await index.transact((tx) => journal.write(tx, 'a', DIGEST))
+    await settle()
+    await journal[Symbol.asyncDispose]()
+    expect(clock.sleeping()).toBe(0)
+    expect(await index.page(PENDING, { limit: 10 })).toHaveLength(1)
+  })
+})
