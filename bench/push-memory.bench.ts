@@ -25,8 +25,8 @@ const idle = residentMiB(pid)
 const begun = await fetch(`${url}/v2/demo/app/blobs/uploads/`, { method: 'POST' })
 const location = `${url}${begun.headers.get('location')}`
 const pushStart = performance.now()
-const body = ReadableStream.from(chunks()) as ReadableStream<Uint8Array>
-await fetch(location, { method: 'PATCH', body, duplex: 'half' } as RequestInit)
+const body = ReadableStream.from(chunks())
+await fetch(location, { method: 'PATCH', body, duplex: 'half' })
 const done = await fetch(`${location}?digest=${digest}`, { method: 'PUT' })
 if (done.status !== 201) throw new Error(`push ended with ${done.status}: ${await done.text()}`)
 const pushSeconds = (performance.now() - pushStart) / 1000

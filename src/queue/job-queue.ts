@@ -69,6 +69,8 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
   const ended: JobView[] = []
   const takers: (() => void)[] = []
   const stop = new AbortController()
+  /** Jobs that have a row, or one that is being written: as many as `jobs` at most. */
+  const stored = new Set<string>()
 
   function move(job: Job, name: Move, change: Partial<Job> = {}): boolean {
     const state = next(job.state, name)
@@ -96,10 +98,11 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
     }
     ended.push(viewOf(job))
     ended.splice(0, ended.length - HISTORY)
-    if (store.load(job.id) !== undefined) persist(store.remove(job.id))
+    if (stored.delete(job.id)) persist(store.remove(job.id))
   }
 
   function save(job: Job): void {
+    stored.add(job.id)
     const { attempts, createdAtMs, changedAtMs, nextTryAtMs, reason, heldFor } = job
     const row = { references: [...job.references], attempts, createdAtMs, changedAtMs }
     persist(
@@ -132,6 +135,7 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
     const { repository } = plan.key
     const id = jobId(repository, plan.digest)
     const row = store.load(id)
+    if (row !== undefined) stored.add(id)
     const now = clock.now()
     const isHeld = row?.heldFor !== undefined && row.heldFor === plan.recordId
     const mustWait = !isHeld && row?.nextTryAtMs !== undefined && row.nextTryAtMs > now
@@ -158,7 +162,8 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
 
   function wait(job: Job, ms: number): void {
     const { changedAtMs } = job
-    clock.sleep(ms, { signal: stop.signal }).then(
+    // The wall clock may have gone back since the row was written: nothing waits longer than the longest wait.
+    clock.sleep(Math.min(ms, NO_HOLDER.capMs), { signal: stop.signal }).then(
       () => {
         if (job.state === 'waiting' && job.changedAtMs === changedAtMs) move(job, 'due')
       },
@@ -188,7 +193,11 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
     forget: ({ repository, reference }) => detach(keyText({ repository, reference }), reference),
     take: async ({ signal }) => {
       for (;;) {
-        signal.throwIfAborted()
+        if (signal.aborted) {
+          // It may have been woken before it gave up: the job is for somebody else then.
+          if (ready.size > 0) takers.shift()?.()
+          throw reasonOf(signal)
+        }
         for (const job of ready) {
           job.stop = new AbortController()
           job.isWoken = false
@@ -200,6 +209,10 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
     },
     finish: (job) => void move(job, 'finish'),
     defer: (job, { kind, reason }) => {
+      if (job.references.size === 0) {
+        move(job, 'supersede', { reason: 'newer news' })
+        return
+      }
       const ms = backoffMs(job.attempts, kind === 'failed' ? FAILED : NO_HOLDER, random)
       if (!move(job, 'defer', { reason, nextTryAtMs: clock.now() + ms })) return
       if (job.isWoken) {

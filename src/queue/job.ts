@@ -23,7 +23,7 @@ export interface Job {
   recordId: string
   /** A holder showed up while it ran: whatever it finds now, it is worth another try at once. */
   isWoken: boolean
-  /** Aborted when the job is held or superseded while it runs. */
+  /** Of its run: aborted when a person holds the job. A superseded one finishes. */
   stop: AbortController
 }
 

@@ -22,7 +22,7 @@ export interface PullBlobDeps {
   readonly source: RegistrySource
   readonly blobs: BlobStore
   readonly onAttempt: (attempt: Attempt) => void
-  /** A transfer ended with verified bytes: how many came from whom. */
+  /** A blob came in and is verified: its whole size counts for the holder that gave the last bytes. */
   readonly onFetched: (digest: Digest, sizeBytes: number, from: NodeName) => void
 }
 
@@ -49,6 +49,8 @@ export async function pullBlob(
   let stage = await deps.blobs.stage(name)
   /** Who gave the bytes in the stage; bytes of an earlier run have no name. */
   let givers = new Set<NodeName>()
+  /** Whether all bytes in the stage came in this run: only then their one giver is to blame. */
+  let isFresh = stage.size === 0
   /** After a mismatch nobody's bytes are mixed with another's. */
   let isAlone = false
   let left = [...sources]
@@ -56,6 +58,7 @@ export async function pullBlob(
     await stage.discard()
     stage = await deps.blobs.stage(name)
     givers = new Set()
+    isFresh = true
     onProgress(0)
   }
   try {
@@ -68,7 +71,7 @@ export async function pullBlob(
           return { kind: 'pulled', from }
         }
         const [giver] = givers
-        const isProven = givers.size === 1 && giver !== undefined
+        const isProven = isFresh && givers.size === 1 && giver !== undefined
         if (isProven) fail(giver, 'corrupt', `gave ${commit.actual}`)
         // Another holder first; one that is only suspected is asked again, last.
         const suspects = isAlone || isProven ? [] : sources.filter((node) => givers.has(node))

@@ -140,6 +140,9 @@ async function fetchAll(
   report()
   const left = [...missing]
   let failure: Failure | undefined
+  // A fault of this node (a full disk) in one lane ends the others: nothing runs on behind a job that has failed.
+  const fault = new AbortController()
+  const either = AbortSignal.any([signal, fault.signal])
   const lane = async () => {
     for (let blob = left.shift(); blob !== undefined && !failure; blob = left.shift()) {
       const { digest: name, size } = blob
@@ -147,11 +150,21 @@ async function fetchAll(
         done.set(name, bytes)
         report()
       }
-      const pull = await fetcher.blob(repository, digest, blob, { signal, onProgress })
+      const pull = await fetcher.blob(repository, digest, blob, { signal: either, onProgress })
       if (pull.kind === 'pulled') onProgress(size)
       else failure ??= pull
     }
   }
-  await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, lane))
+  const lanes = Array.from({ length: BLOBS_AT_ONCE }, async () => {
+    try {
+      await lane()
+    } catch (err) {
+      fault.abort(err)
+      throw err
+    }
+  })
+  await Promise.allSettled(lanes)
+  // One of them tells what went wrong, now that all have ended.
+  await Promise.all(lanes)
   return failure
 }

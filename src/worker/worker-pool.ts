@@ -41,20 +41,23 @@ export function createWorkerPool(
   }
 
   async function run(job: Job): Promise<void> {
-    const signal = AbortSignal.any([stop.signal, job.stop.signal])
+    // Of this run: after a cancel and a retry the job has another one.
+    const cancel = job.stop.signal
+    const signal = AbortSignal.any([stop.signal, cancel])
     const { repository, digest } = job
     try {
       const references = () => [...job.references]
       const outcome = await carryOut(deps, { repository, digest, references }, progressOf(job), {
         signal,
       })
+      if (cancel.aborted) return
       if (outcome.kind === 'done') queue.finish(job)
       else if (outcome.kind === 'no-holder' && outcome.askedAll && !deps.isWanted(job)) {
         queue.vanish(job, outcome.reason)
       } else queue.defer(job, outcome)
     } catch (err) {
       // Stopped with the node: the job is derived again at the next start.
-      if (stop.signal.aborted || job.stop.signal.aborted) return
+      if (stop.signal.aborted || cancel.aborted) return
       logger.error({ err, repository, digest }, 'job failed on this node')
       queue.defer(job, { kind: 'failed', reason: messageOf(err) })
     } finally {

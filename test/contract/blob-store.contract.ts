@@ -198,21 +198,25 @@ export function blobStoreContract(makeWorld: () => Promise<BlobStoreWorld>): voi
       withStore(async (store) => {
         const sizes = fc.array(fc.nat({ max: 300_000 }), { minLength: 1, maxLength: 8 })
         await fc.assert(
-          fc.asyncProperty(sizes, fc.integer({ min: 10_000, max: 200_000 }), async (parts, chunk) => {
-            const total = parts.reduce((sum, part) => sum + part, 0)
-            const bytes = BYTES.subarray(0, Math.min(total, BYTES.length))
-            let at = 0
-            for (const part of parts) {
+          fc.asyncProperty(
+            sizes,
+            fc.integer({ min: 10_000, max: 200_000 }),
+            async (parts, chunk) => {
+              const total = parts.reduce((sum, part) => sum + part, 0)
+              const bytes = BYTES.subarray(0, Math.min(total, BYTES.length))
+              let at = 0
+              for (const part of parts) {
+                const stage = await store.stage(NAME)
+                await stage.append(chunks(bytes.subarray(at, at + part), chunk))
+                at += part
+                await stage.close()
+              }
               const stage = await store.stage(NAME)
-              await stage.append(chunks(bytes.subarray(at, at + part), chunk))
-              at += part
+              const commit = await stage.commit(digestOf(bytes))
               await stage.close()
-            }
-            const stage = await store.stage(NAME)
-            const commit = await stage.commit(digestOf(bytes))
-            await stage.close()
-            return commit.kind === 'stored'
-          }),
+              return commit.kind === 'stored'
+            },
+          ),
           { numRuns: 15 },
         )
       }))

@@ -2,7 +2,8 @@ import { identityFromSeed } from '../../src/record/identity.ts'
 import { createSimHub } from '../helpers/sim-network.ts'
 import { createSeededRandom } from '../simulation/seeded-random.ts'
 import { createSimClock, settle } from '../simulation/sim-clock.ts'
-import { type NetworkRig, networkContract } from './network.contract.ts'
+import { networkContract } from './network.contract.ts'
+import type { NetworkRig } from './network-steps.ts'
 
 /** Simulated milliseconds. */
 const DEADLINE_MS = 30_000

@@ -1,12 +1,16 @@
 /** Real libp2p networks on loopback. Who starts later dials who started before: ports are only known once they listen. */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2pNetwork } from '../../src/gossip/libp2p-network.ts'
+import { createMeshNode, type MeshNode } from '../../src/gossip/libp2p-node.ts'
 import type { Network } from '../../src/gossip/network.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { type Identity, identityFromSeed } from '../../src/record/identity.ts'
-import type { NetworkRig } from '../contract/network.contract.ts'
+import type { NetworkRig } from '../contract/network-steps.ts'
 
 export interface Libp2pRig extends NetworkRig {
   /** As `node`, with an address to listen on, and addresses of neighbours that the rig does not know. */
@@ -15,7 +19,20 @@ export interface Libp2pRig extends NetworkRig {
     neighbours: readonly string[],
     options: { readonly listen?: string; readonly addresses?: Readonly<Record<string, string>> },
   ): Promise<Network>
+  /** Started, and answers each frame of ECHO with itself. */
+  echoAt(name: string, neighbours: readonly string[]): Promise<Network>
+  /** A peer with the right key that keeps no rules: libp2p itself, started, without the network around it. */
+  rawNode(name: string): Promise<MeshNode>
+  socketTo(network: Network): Promise<Socket>
+  /** Where a raw node dials the network of that name. */
+  dialAddress(network: Network, name: string): Multiaddr
+  /** Undone with the rig. */
+  defer(undo: () => unknown): void
 }
+
+export const ECHO = '/test/echo/1'
+export const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
+const OPEN_GATE = { isAllowed: () => true, isCutOff: () => false, onStranger: () => {} }
 
 /** Milliseconds. */
 const DEADLINE_MS = 30_000
@@ -32,7 +49,7 @@ export function identityOf(name: string): Identity {
 
 export function createLibp2pRig(): Libp2pRig {
   const started = new Map<string, Network>()
-  const all: Network[] = []
+  const parts = new AsyncDisposableStack()
   const nodeAt: Libp2pRig['nodeAt'] = async (name, neighbours, { listen, addresses = {} }) => {
     const allowed = new Set<string>(neighbours.map((one) => identityOf(one).peerId))
     const network = await createLibp2pNetwork(
@@ -47,22 +64,42 @@ export function createLibp2pRig(): Libp2pRig {
         random: systemRandom,
         logger: silentLogger,
       },
-      { listen: [listen ?? '/ip4/127.0.0.1/tcp/0'] },
+      { listen: [listen ?? LOOPBACK] },
     )
     started.set(name, network)
-    all.push(network)
-    return network
+    return parts.use(network)
   }
 
   return {
     peerOf: (name) => identityOf(name).peerId,
     nodeAt,
     node: (name, neighbours) => nodeAt(name, neighbours, {}),
+    echoAt: async (name, neighbours) => {
+      const network = await nodeAt(name, neighbours, {})
+      network.handle(ECHO, async (frame) => frame)
+      await network.start()
+      return network
+    },
+    rawNode: async (name) => {
+      const raw = await createMeshNode(identityOf(name), OPEN_GATE, [LOOPBACK])
+      parts.defer(() => raw.stop())
+      await raw.start()
+      return raw
+    },
+    socketTo: async (network) => {
+      const { host, port } = hostOf(network)
+      const socket = connect(port, host)
+      socket.on('error', () => {})
+      parts.defer(() => void socket.destroy())
+      await once(socket, 'connect')
+      return socket
+    },
+    dialAddress: (network, name) =>
+      multiaddr(`${network.addresses()[0]}/p2p/${identityOf(name).peerId}`),
+    defer: (undo) => parts.defer(async () => void (await undo())),
     until,
     now: () => Date.now(),
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all(all.map((network) => network[Symbol.asyncDispose]()))
-    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
 }
 
@@ -73,4 +110,35 @@ export async function until(condition: () => boolean): Promise<void> {
     if (Date.now() > deadline) throw new Error('the condition never held')
     await delay(POLL_MS)
   }
+}
+
+/** Until it works: the other end may hear of a connection a moment later. */
+export async function eventually(attempt: () => Promise<void>): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (err) {
+      if (Date.now() > deadline) throw err
+      await delay(POLL_MS)
+    }
+  }
+}
+
+/** Publishes until the condition holds: nobody knows at once who joined what. */
+export async function publishUntil(
+  publish: (round: number) => Promise<unknown>,
+  condition: () => boolean,
+): Promise<void> {
+  let polls = 0
+  await until(() => {
+    if (polls % 10 === 0) void publish(polls)
+    polls += 1
+    return condition()
+  })
+}
+
+export function hostOf(network: Network): { host: string; port: number } {
+  const [, , host = '', , port] = (network.addresses()[0] ?? '').split('/')
+  return { host, port: Number(port) }
 }

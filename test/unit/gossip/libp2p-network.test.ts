@@ -1,183 +1,56 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createLibp2pNetwork } from '../../../src/gossip/libp2p-network.ts'
-import { createMeshNode, type MeshNode } from '../../../src/gossip/libp2p-node.ts'
-import { MAX_FRAME_BYTES, type Network } from '../../../src/gossip/network.ts'
+import type { Network } from '../../../src/gossip/network.ts'
 import { joinTopic } from '../../../src/gossip/topic-wire.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
-import { createLibp2pRig, identityOf, type Libp2pRig, until } from '../../helpers/libp2p-rig.ts'
-
-const PROTOCOL = '/test/echo/1'
-const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
-const OPEN_GATE = { isAllowed: () => true, isCutOff: () => false, onStranger: () => {} }
+import {
+  createLibp2pRig,
+  ECHO,
+  eventually,
+  hostOf,
+  identityOf,
+  type Libp2pRig,
+  LOOPBACK,
+  publishUntil,
+  until,
+} from '../../helpers/libp2p-rig.ts'
 
 let rig: Libp2pRig
-let parts: AsyncDisposableStack
 beforeEach(() => {
   rig = createLibp2pRig()
-  parts = new AsyncDisposableStack()
 })
 afterEach(async () => {
-  await parts.disposeAsync()
   await rig[Symbol.asyncDispose]()
 })
 
-/** A peer with the right key that keeps no rules: libp2p itself, without the network around it. */
-async function rawNode(name: string): Promise<MeshNode> {
-  const node = await createMeshNode(identityOf(name), OPEN_GATE, [LOOPBACK])
-  parts.defer(() => node.stop())
-  await node.start()
-  return node
-}
-
-async function socketTo(network: Network): Promise<Socket> {
-  const { host, port } = hostOf(network)
-  const socket = connect(port, host)
-  socket.on('error', () => {})
-  parts.defer(() => void socket.destroy())
-  await once(socket, 'connect')
-  return socket
-}
-
-function hostOf(network: Network): { host: string; port: number } {
-  const [, , host = '', , port] = (network.addresses()[0] ?? '').split('/')
-  return { host, port: Number(port) }
-}
-
-const dialAddress = (network: Network, name: string) =>
-  multiaddr(`${network.addresses()[0]}/p2p/${rig.peerOf(name)}`)
-
-async function echoAt(name: string, neighbours: readonly string[]): Promise<Network> {
-  const network = await rig.node(name, neighbours)
-  network.handle(PROTOCOL, async (frame) => frame)
-  await network.start()
-  return network
-}
-
 async function expectEcho(network: Network, peer: string): Promise<void> {
-  const channel = await network.open(rig.peerOf(peer), PROTOCOL)
+  const channel = await network.open(rig.peerOf(peer), ECHO)
   const frame = Buffer.from('still there')
   expect(Buffer.from(await channel.request(frame)).equals(frame)).toBe(true)
   await channel.close()
 }
 
-/** Until it works: the other end may hear of the new connection a moment later. */
-async function eventually(attempt: () => Promise<void>): Promise<void> {
-  for (let left = 100; ; left -= 1) {
-    try {
-      return await attempt()
-    } catch (err) {
-      if (left === 0) throw err
-    }
-  }
-}
-
-/** Publishes until the condition holds: nobody knows at once who joined what. */
-async function publishUntil(publish: (n: number) => Promise<unknown>, condition: () => boolean) {
-  let polls = 0
-  await until(() => {
-    if (polls % 10 === 0) void publish(polls)
-    polls += 1
-    return condition()
-  })
-}
-
 describe('the libp2p network', { timeout: 40_000 }, () => {
-  test('garbage, other protocols and half-open connections on the port harm nobody', async () => {
-    const a = await echoAt('a', ['b'])
-    for (const greeting of [
-      systemRandom.bytes(70_000),
-      'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
-      '\x13/multistream/1.0.0\n\x07/noise\n\xff\xff',
-      '\x00',
-    ]) {
-      const socket = await socketTo(a)
-      socket.write(greeting)
-    }
-    // These say nothing at all.
-    for (let count = 0; count < 20; count += 1) await socketTo(a)
-    const b = await echoAt('b', ['a'])
-    await until(() => b.connected().length === 1)
-    await expectEcho(b, 'a')
-    await expectEcho(a, 'b')
-  })
-
-  test('a frame that claims to be too large ends its channel, and the connection lives', async () => {
-    const a = await echoAt('a', ['b'])
-    const b = await rawNode('b')
-    await b.dial(dialAddress(a, 'a'))
-    const address = dialAddress(a, 'a')
-    const liar = await b.dialProtocol(address, PROTOCOL)
-    // The length as a varint: 2^21 - 1.
-    liar.send(Uint8Array.of(0xff, 0xff, 0x7f, 1, 2, 3))
-    await until(() => liar.status !== 'open')
-    // A length that never ends.
-    const babbler = await b.dialProtocol(address, PROTOCOL)
-    babbler.send(new Uint8Array(16).fill(0xff))
-    await until(() => babbler.status !== 'open')
-    const honest = lpStream(await b.dialProtocol(address, PROTOCOL), {
-      maxDataLength: MAX_FRAME_BYTES,
-    })
-    await honest.write(Buffer.from('hello'))
-    expect(Buffer.from((await honest.read()).subarray()).toString()).toBe('hello')
-    expect(a.connected()).toEqual([rig.peerOf('b')])
-  })
-
-  test('a peer gets a limited number of channels', async () => {
-    const a = await echoAt('a', ['b'])
-    const b = await rawNode('b')
-    const address = dialAddress(a, 'a')
-    await b.dial(address)
-    const streams: Stream[] = []
-    for (let count = 0; count < 40; count += 1) {
-      streams.push(await b.dialProtocol(address, PROTOCOL, { maxOutboundStreams: 100 }))
-    }
-    await until(() => streams.filter(({ status }) => status === 'open').length === 32)
-    expect(a.connected()).toEqual([rig.peerOf('b')])
-  })
-
-  test('garbage in place of gossip silences its sender alone', async () => {
-    const heard: string[] = []
-    const a = await rig.node('a', ['b', 'c'])
-    a.join('news', ({ from }) => {
-      heard.push(from)
-      return 'accept'
-    })
-    await a.start()
-    const b = await rawNode('b')
-    await b.dial(dialAddress(a, 'a'))
-    const stream = await b.dialProtocol(dialAddress(a, 'a'), '/meshsub/1.2.0')
-    const frames = lpStream(stream)
-    await frames.write(systemRandom.bytes(2_000))
-    stream.send(Uint8Array.of(0x80, 0x80, 0x80, 0x40, 1, 2, 3))
-    const c = await rig.node('c', ['a'])
-    await c.start()
-    await publishUntil(
-      (n) => c.publish('news', Buffer.from(`news ${n}`)),
-      () => heard.includes(rig.peerOf('c')),
-    )
-  })
-
   test('a peer that connects anew replaces its dead connection, for channels and for news', async () => {
     // A node lost its power: nobody closed its connection, so the other end believes in it until a ping fails. The node
     // is back and dials. Kept by age, the dead connection would win; and gossipsub would go on writing into it.
     const a = await rig.node('a', ['b'])
     await a.start()
     const proxy = await freezableProxy(a)
-    const before = await rawNode('b')
+    const before = await rig.rawNode('b')
     await before.dial(multiaddr(`${proxy.address}/p2p/${rig.peerOf('a')}`))
     await until(() => a.connected().length === 1)
     const down: string[] = []
     a.onDown((peer) => down.push(peer))
     proxy.freeze()
 
-    const again = await rawNode('b')
+    const again = await rig.rawNode('b')
     const heard: string[] = []
     joinTopic(
       again.services.pubsub,
@@ -188,11 +61,11 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
       },
       silentLogger,
     )
-    await again.handle(PROTOCOL, async (stream) => {
+    await again.handle(ECHO, async (stream) => {
       const frames = lpStream(stream)
       await frames.write((await frames.read()).subarray())
     })
-    await again.dial(dialAddress(a, 'a'))
+    await again.dial(rig.dialAddress(a, 'a'))
     await eventually(() => expectEcho(a, 'b'))
     await publishUntil(
       (n) => a.publish('news', Buffer.from(`news ${n}`)),
@@ -209,7 +82,7 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
       return 'ignore'
     })
     await a.start()
-    const b = await rawNode('b')
+    const b = await rig.rawNode('b')
     let heardByB = 0
     joinTopic(
       b.services.pubsub,
@@ -220,7 +93,7 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
       },
       silentLogger,
     )
-    const address = dialAddress(a, 'a')
+    const address = rig.dialAddress(a, 'a')
     await b.dial(address)
     await publishUntil(
       (n) => a.publish('news', Buffer.from(`first ${n}`)),
@@ -245,14 +118,13 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
   test('news flow on over the connection that is left, whichever closes', async () => {
     // Nobody dedupes here: a keeps no connections, it only lets b in.
     const deps = { isAllowed: () => true, neighbours: [], clock: systemClock }
-    const a = parts.use(
-      await createLibp2pNetwork(
-        { ...deps, identity: identityOf('a'), random: systemRandom, logger: silentLogger },
-        { listen: [LOOPBACK] },
-      ),
+    const a = await createLibp2pNetwork(
+      { ...deps, identity: identityOf('a'), random: systemRandom, logger: silentLogger },
+      { listen: [LOOPBACK] },
     )
+    rig.defer(() => a[Symbol.asyncDispose]())
     await a.start()
-    const b = await rawNode('b')
+    const b = await rig.rawNode('b')
     let heard = 0
     joinTopic(
       b.services.pubsub,
@@ -263,7 +135,7 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
       },
       silentLogger,
     )
-    const address = dialAddress(a, 'a')
+    const address = rig.dialAddress(a, 'a')
     const publish = (n: number) =>
       a.publish('news', Buffer.from(`news ${systemRandom.bytes(8)} ${n}`))
     const older = await b.dial(address)
@@ -272,7 +144,7 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
     const newer = await b.dial(address, { force: true })
     await identified
     // So that a has looked at the second connection too: its answer comes after.
-    await b.services.ping.ping(multiaddr(`${address}`))
+    await b.services.ping.ping(address)
     await older.close()
     await until(() => older.status === 'closed')
     heard = 0
@@ -291,7 +163,7 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
     await b.start()
     const a = await rig.nodeAt('a', ['b'], { listen, addresses: { b: b.addresses()[0]! } })
     a.onDown(() => told.push('a lost b'))
-    a.handle(PROTOCOL, async (frame) => frame)
+    a.handle(ECHO, async (frame) => frame)
     await a.start()
     await until(() => a.connected().length === 1 && b.connected().length === 1)
     await expectEcho(b, 'a')
@@ -345,7 +217,7 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
   test('it stops within two seconds, whatever is under way', async () => {
     const a = await rig.node('a', ['b', 'c'])
     let isAsked = false
-    a.handle(PROTOCOL, (_frame, { signal }) => {
+    a.handle(ECHO, (_frame, { signal }) => {
       isAsked = true
       return new Promise((_resolve, reject) => {
         signal.addEventListener('abort', () => reject(new Error('over')))
@@ -356,9 +228,9 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
     const b = await rig.node('b', ['a'])
     await b.start()
     await until(() => b.connected().length === 1)
-    const channel = await b.open(rig.peerOf('a'), PROTOCOL)
+    const channel = await b.open(rig.peerOf('a'), ECHO)
     const refused = expect(channel.request(Buffer.from('wait'))).rejects.toThrow()
-    await socketTo(a)
+    await rig.socketTo(a)
     await until(() => isAsked)
     const sinceMs = Date.now()
     await a[Symbol.asyncDispose]()
@@ -368,7 +240,7 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
   })
 
   test('a port that is taken is an error at start that names the address', async () => {
-    const a = await echoAt('a', ['b'])
+    const a = await rig.echoAt('a', ['b'])
     const listen = a.addresses()[0]!
     const b = await rig.nodeAt('b', ['a'], { listen })
     await expect(b.start()).rejects.toThrow(listen)
@@ -413,7 +285,7 @@ async function freezableProxy(network: Network) {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  parts.defer(() => {
+  rig.defer(() => {
     for (const socket of sockets) socket.destroy()
     server.close()
   })

@@ -30,7 +30,7 @@ async function setUp(backend?: IndexBackend) {
   const states: JobState[] = []
   events.on('job-changed', ({ job }) => states.push(job.state))
   const queue = createJobQueue({
-    store: createJobStore({ index: createIndexDb(disk as IndexBackend) }),
+    store: createJobStore({ index: createIndexDb(disk) }),
     events,
     clock,
     random: createSeededRandom(1),
@@ -41,7 +41,7 @@ async function setUp(backend?: IndexBackend) {
     await settle()
     while (clock.step(until)) await settle()
   }
-  return { queue, clock, states, disk: disk as IndexBackend, pass }
+  return { queue, clock, states, disk, pass }
 }
 
 const stateOf = (queue: JobQueue, content: string) =>

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Table } from '../../../src/storage/index-db.ts'
 import * as indexTables from '../../../src/storage/index-tables.ts'
 import { numberKey, pairKey, secondOf } from '../../../src/storage/index-tables.ts'
-import type { Table } from '../../../src/storage/index-db.ts'
 import { GOLDEN_ROWS } from './golden-rows.ts'
 
 function isTable(value: unknown): value is Table<unknown> {
@@ -22,7 +22,7 @@ function golden(): ReadonlyMap<string, string> {
 }
 
 describe('storage / index-tables', () => {
-  const tables = Object.values(indexTables).filter(isTable)
+  const tables = (Object.values(indexTables) as readonly unknown[]).filter(isTable)
 
   test('every table has a golden row, and no two share a name', () => {
     expect(tables.length).toBeGreaterThan(10)

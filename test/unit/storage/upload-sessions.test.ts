@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest'
+import { digestOf } from '../../../src/oci/digest.ts'
+import type { RepositoryName } from '../../../src/oci/name.ts'
+import { openDiskBlobStore } from '../../../src/storage/disk-blob-store.ts'
+import { createIndexDb } from '../../../src/storage/index-db.ts'
+import { UPLOAD } from '../../../src/storage/index-tables.ts'
+import { createMemoryBlobStore, createMemoryDisk } from '../../../src/storage/memory-blob-store.ts'
+import { createUploadSessions } from '../../../src/storage/upload-sessions.ts'
+import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { openMemoryBackend } from '../../helpers/storage-rig.ts'
+import { makeTemporaryDirectory } from '../../helpers/temporary-directory.ts'
+
+const REPOSITORY = 'team/app' as RepositoryName
+const OTHER = 'team/other' as RepositoryName
+const BYTES = Buffer.from('the bytes of a layer')
+const DIGEST = digestOf(BYTES)
+const HOUR_MS = 3_600_000
+
+async function makeSessions() {
+  const clock = createFakeClock()
+  const index = createIndexDb(await openMemoryBackend())
+  const blobs = createMemoryBlobStore({ clock, disk: createMemoryDisk() })
+  return { clock, index, blobs, uploads: createUploadSessions({ blobs, index, clock }) }
+}
+
+describe('upload sessions', () => {
+  it('chunks in order become the blob, and the session ends', async () => {
+    const { uploads, blobs } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    expect(await uploads.offset(REPOSITORY, id)).toBe(0)
+    expect(await uploads.append(REPOSITORY, id, once(BYTES.subarray(0, 5)), { at: 0 })).toBe(5)
+    expect(await uploads.append(REPOSITORY, id, once(BYTES.subarray(5)))).toBe(BYTES.length)
+    expect(await uploads.finish(REPOSITORY, id, DIGEST)).toBe(BYTES.length)
+    expect(await blobs.readAll(DIGEST)).toEqual(BYTES)
+    await expect(uploads.offset(REPOSITORY, id)).rejects.toMatchObject({
+      code: 'BLOB_UPLOAD_UNKNOWN',
+    })
+  })
+
+  it('a chunk out of order is refused with 416, names the offset, and changes nothing', async () => {
+    const { uploads } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    await uploads.append(REPOSITORY, id, once(BYTES.subarray(0, 5)))
+    const late = uploads.append(REPOSITORY, id, once(BYTES), { at: 7 })
+    await expect(late).rejects.toMatchObject({ code: 'BLOB_UPLOAD_INVALID', status: 416 })
+    await expect(late).rejects.toThrow('starts at 5, got one at 7')
+    expect(await uploads.offset(REPOSITORY, id)).toBe(5)
+  })
+
+  it('a wrong digest stores nothing and ends the session', async () => {
+    const { uploads, blobs } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    await uploads.append(REPOSITORY, id, once(Buffer.from('others')))
+    await expect(uploads.finish(REPOSITORY, id, DIGEST)).rejects.toMatchObject({
+      code: 'DIGEST_INVALID',
+      status: 400,
+    })
+    expect(await blobs.stages()).toEqual([])
+    expect(await blobs.stat(DIGEST)).toBeUndefined()
+    await expect(uploads.offset(REPOSITORY, id)).rejects.toMatchObject({ status: 404 })
+  })
+
+  it('a session is unknown to another repository', async () => {
+    const { uploads } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    const code = 'BLOB_UPLOAD_UNKNOWN'
+    await expect(uploads.offset(OTHER, id)).rejects.toMatchObject({ code })
+    await expect(uploads.append(OTHER, id, once(BYTES))).rejects.toMatchObject({ code })
+    await expect(uploads.finish(OTHER, id, DIGEST)).rejects.toMatchObject({ code })
+    await expect(uploads.cancel(OTHER, id)).rejects.toMatchObject({ code })
+    expect(await uploads.offset(REPOSITORY, id)).toBe(0)
+  })
+
+  it.each(['', '..', '../../etc/passwd', 'x'.repeat(36), 'blob-sha256-00', '\0'])(
+    'an id that is no UUID is unknown: %j',
+    async (id) => {
+      const { uploads, blobs } = await makeSessions()
+      await expect(uploads.append(REPOSITORY, id, once(BYTES))).rejects.toMatchObject({
+        code: 'BLOB_UPLOAD_UNKNOWN',
+      })
+      expect(await blobs.stages()).toEqual([])
+    },
+  )
+
+  it('while one chunk comes another is refused with 409, and the offset can be asked', async () => {
+    const { uploads } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    const slow = byHand()
+    const first = uploads.append(REPOSITORY, id, slow.source)
+    await slow.send(BYTES.subarray(0, 8))
+    await expect(uploads.append(REPOSITORY, id, once(BYTES))).rejects.toMatchObject({
+      code: 'BLOB_UPLOAD_INVALID',
+      status: 409,
+    })
+    expect(await uploads.offset(REPOSITORY, id)).toBe(8)
+    await slow.send(BYTES.subarray(8))
+    slow.end()
+    expect(await first).toBe(BYTES.length)
+    expect(await uploads.finish(REPOSITORY, id, DIGEST)).toBe(BYTES.length)
+  })
+
+  it('a session outlives a restart with what arrived', async () => {
+    await using directory = await makeTemporaryDirectory()
+    const backend = await openMemoryBackend()
+    const clock = createFakeClock()
+    const start = async () =>
+      createUploadSessions({
+        blobs: await openDiskBlobStore({ directory: directory.path }),
+        index: createIndexDb(backend),
+        clock,
+      })
+    const before = await start()
+    const id = await before.begin(REPOSITORY)
+    await expect(before.append(REPOSITORY, id, cutAfter(BYTES.subarray(0, 9)))).rejects.toThrow()
+    const after = await start()
+    expect(await after.offset(REPOSITORY, id)).toBe(9)
+    await expect(after.offset(OTHER, id)).rejects.toMatchObject({ status: 404 })
+    await after.append(REPOSITORY, id, once(BYTES.subarray(9)), { at: 9 })
+    expect(await after.finish(REPOSITORY, id, DIGEST)).toBe(BYTES.length)
+  })
+
+  it('a cancelled session leaves no bytes', async () => {
+    const { uploads, blobs } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    await uploads.append(REPOSITORY, id, once(BYTES))
+    await uploads.cancel(REPOSITORY, id)
+    expect(await blobs.stages()).toEqual([])
+    await expect(uploads.cancel(REPOSITORY, id)).rejects.toMatchObject({ status: 404 })
+  })
+
+  it('idle sessions expire, ones with news or at work do not', async () => {
+    const { uploads, blobs, clock } = await makeSessions()
+    const idle = await uploads.begin(REPOSITORY)
+    await uploads.append(REPOSITORY, idle, once(BYTES))
+    const empty = await uploads.begin(REPOSITORY)
+    const fresh = await uploads.begin(REPOSITORY)
+    const atWork = await uploads.begin(REPOSITORY)
+    const slow = byHand()
+    const working = uploads.append(REPOSITORY, atWork, slow.source)
+    await slow.send(BYTES)
+    await clock.advance(HOUR_MS)
+    await uploads.append(REPOSITORY, fresh, once(BYTES))
+    expect(await uploads.expire(HOUR_MS)).toBe(2)
+    for (const id of [idle, empty]) {
+      await expect(uploads.offset(REPOSITORY, id)).rejects.toMatchObject({ status: 404 })
+    }
+    expect(await uploads.offset(REPOSITORY, fresh)).toBe(BYTES.length)
+    slow.end()
+    expect(await working).toBe(BYTES.length)
+    expect((await blobs.stages()).map(({ name }) => String(name)).sort()).toEqual(
+      [fresh, atWork].sort(),
+    )
+  })
+
+  it('beyond a thousand sessions a new one is refused with 503 until one ends', async () => {
+    const { uploads, index } = await makeSessions()
+    await index.transact((tx) => {
+      for (let at = 1; at < 1_000; at += 1) {
+        tx.put(UPLOAD, `row-${at}`, { repository: REPOSITORY, startedAtMs: 0 })
+      }
+    })
+    const last = await uploads.begin(REPOSITORY)
+    await expect(uploads.begin(REPOSITORY)).rejects.toMatchObject({
+      code: 'TOOMANYREQUESTS',
+      status: 503,
+    })
+    await uploads.cancel(REPOSITORY, last)
+    await uploads.begin(REPOSITORY)
+  })
+})
+
+async function* once(bytes: Uint8Array) {
+  yield bytes
+}
+
+async function* cutAfter(bytes: Uint8Array) {
+  yield bytes
+  throw new Error('the client went away')
+}
+
+/** A body whose chunks a test sends one by one; `send` resolves when the chunk was taken and more is asked for. */
+function byHand() {
+  let give: (chunk: Uint8Array | undefined) => void = () => {}
+  let asked = Promise.withResolvers<void>()
+  async function* source() {
+    for (;;) {
+      const next = new Promise<Uint8Array | undefined>((resolve) => {
+        give = resolve
+      })
+      asked.resolve()
+      const chunk = await next
+      if (chunk === undefined) return
+      yield chunk
+    }
+  }
+  return {
+    source: source(),
+    send: async (chunk: Uint8Array) => {
+      await asked.promise
+      asked = Promise.withResolvers()
+      give(chunk)
+      await asked.promise
+    },
+    end: () => give(undefined),
+  }
+}
