@@ -35,13 +35,15 @@ export function createAnnouncer({
     const { repository, reference } = signed.record
     const subject = subjectOf(signed.record)
     const item = { repository, reference, ...(subject === undefined ? {} : { subject }) }
-    for (const { topic, filter } of outgoing) {
+    const send = async ({ topic, filter }: GroupTopic) => {
       // The topic that brought it has passed it on already.
-      if (arrival.via === 'gossip' && arrival.topic === topic) continue
-      if (!(await filter.passes(item, naming))) continue
-      published += 1
+      if (arrival.via === 'gossip' && arrival.topic === topic) return
+      if (!(await filter.passes(item, naming))) return
       await network.publish(topic, signed.bytes)
+      published += 1
     }
+    // Side by side: a topic that fails does not keep the news from the others.
+    await Promise.all(outgoing.map(send))
   }
 
   events.on('record-stored', (event) => {

@@ -4,6 +4,7 @@
  */
 import type { EventBus } from '../events/event-bus.ts'
 import type { Arrival } from '../events/mesh-event.ts'
+import { EntrepotError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createSeenSet } from '../lib/seen-set.ts'
 import { decodeStoredRecord } from '../record/record-codec.ts'
@@ -59,7 +60,10 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     const { signed, reason } = verdict
     if (tx.get(PARKED, signed.id) !== undefined) return
     const count = (tx.get(META, 'parked')?.last ?? 0) + 1
-    if (count > MAX_PARKED) throw new RangeError(`more than ${MAX_PARKED} records are parked`)
+    if (count > MAX_PARKED) {
+      const message = `more than ${MAX_PARKED} records wait for their time or their writer's right; look at the clocks of this node and of ${from}, and at the writers in the topology`
+      throw new EntrepotError('PARKED_FULL', message, { context: { from, reason } })
+    }
     tx.put(META, 'parked', { last: count })
     tx.put(PARKED, signed.id, { bytes: signed.bytes, from, reason })
   }

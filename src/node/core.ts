@@ -14,10 +14,12 @@ import { createReceiver } from '../gossip/receiver.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { createHolders } from '../peers/holders.ts'
 import type { Neighbours } from '../peers/neighbours.ts'
 import { createSourceRanking } from '../peers/source-ranking.ts'
+import { createTransferMeter } from '../peers/transfer-meter.ts'
 import { createPlanner, type Planner } from '../planner/planner.ts'
 import type { Job } from '../queue/job.ts'
 import { createJobQueue, type JobQueue } from '../queue/job-queue.ts'
@@ -42,6 +44,7 @@ import { originOf, writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { Attempt } from '../transfer/attempts.ts'
 import { createFetcher } from '../transfer/fetcher.ts'
+import { createMeteredSource } from '../transfer/metered-source.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
 import { createDispatcher, type Dispatcher } from '../worker/dispatcher.ts'
 import { createWorkerPool } from '../worker/worker-pool.ts'
@@ -119,7 +122,8 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   }
 
   const holders = createHolders()
-  const ranking = createSourceRanking({ topology, self, neighbours, holders, clock })
+  const meter = createTransferMeter({ clock })
+  const ranking = createSourceRanking({ topology, self, neighbours, holders, clock, meter })
   const wanted = wants(topology, self)
   const inventory = { entry: ledger.entry, isComplete: content.isComplete }
   const planner = createPlanner({ inventory, wanted, naming, isWriter })
@@ -144,15 +148,20 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     issueToken: deps.issueToken,
   })
 
+  const hasHolder = (repository: RepositoryName, digest: Digest) =>
+    holders.of(repository, digest).size > 0
   const queueLogger = logger.child({ room: 'queue' })
   const store = createJobStore({ index })
-  const queue = building.use(createJobQueue({ store, events, clock, random, logger: queueLogger }))
+  const queue = building.use(
+    createJobQueue({ store, events, clock, random, logger: queueLogger, hasHolder }),
+  )
   const sources = {
     rank: ranking.rank,
     failed: ({ node, repository, digest, outcome }: Attempt) =>
       ranking.failed(node, repository, digest, outcome === 'absent'),
   }
-  const fetcher = createFetcher({ source: deps.source, blobs, sources, events })
+  const source = createMeteredSource(deps.source, meter)
+  const fetcher = createFetcher({ source, blobs, sources, events })
   const workLogger = logger.child({ room: 'worker' })
   const dispatcher = building.use(
     createDispatcher({ planner, content: keeper, queue, ledger, logger: workLogger }),

@@ -7,6 +7,7 @@ import type { Holders } from '../peers/holders.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import type { RecordKey } from '../record/tag-record.ts'
+import { nodeOfPeer } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { Dispatcher } from '../worker/dispatcher.ts'
 
@@ -31,8 +32,13 @@ export function wire(deps: WiringDeps): void {
       dispatcher.consider({ repository, reference })
   }
 
-  events.on('record-stored', ({ signed: { record } }) => {
+  events.on('record-stored', ({ signed: { record, writer } }) => {
     const { repository, reference } = record
+    // Who signed it had it whole: where that is a source, it is a holder before its feed says so.
+    const author = nodeOfPeer(topology, writer)
+    if (record.kind === 'put' && author !== undefined && isSource(author)) {
+      holders.note(author, repository, record.digest)
+    }
     dispatcher.consider({ repository, reference })
     if (record.kind === 'put') considerReferrers({ repository, reference }, record.digest)
   })

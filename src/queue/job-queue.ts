@@ -52,6 +52,11 @@ const HISTORY = 200
 const FAILED = { firstMs: 1_000, capMs: 60_000 }
 /** No holder: the feed says when one comes, so this is only the safety net. */
 const NO_HOLDER = { firstMs: 5_000, capMs: 300_000 }
+/**
+ * News runs ahead of content: a job whose manifest nobody is known to hold yet waits so long, milliseconds, for a holder to show
+ * up before it asks blindly. Content that a relay has held since before this node started is fetched after that.
+ */
+const NEWS_AHEAD_MS = 500
 
 export interface JobQueueDeps {
   readonly store: JobStore
@@ -59,9 +64,12 @@ export interface JobQueueDeps {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Whether a neighbour is known to hold the manifest. Without an answer every job begins at once. */
+  readonly hasHolder?: (repository: RepositoryName, digest: Digest) => boolean
 }
 
-export function createJobQueue({ store, events, clock, random, logger }: JobQueueDeps): JobQueue {
+export function createJobQueue(deps: JobQueueDeps): JobQueue {
+  const { store, events, clock, random, logger, hasHolder = () => true } = deps
   /** In order of arrival. */
   const jobs = new Map<string, Job>()
   const byKey = new Map<string, string>()
@@ -138,7 +146,9 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
     if (row !== undefined) stored.add(id)
     const now = clock.now()
     const isHeld = row?.heldFor !== undefined && row.heldFor === plan.recordId
-    const mustWait = !isHeld && row?.nextTryAtMs !== undefined && row.nextTryAtMs > now
+    const isKnown = hasHolder(repository, plan.digest)
+    const nextTryAtMs = row?.nextTryAtMs ?? (isKnown ? now : now + NEWS_AHEAD_MS)
+    const mustWait = !isHeld && nextTryAtMs > now
     const job: Job = {
       id,
       repository,
@@ -148,15 +158,15 @@ export function createJobQueue({ store, events, clock, random, logger }: JobQueu
       state: isHeld ? 'held' : mustWait ? 'waiting' : 'queued',
       bytesDone: 0,
       attempts: row?.attempts ?? 0,
-      reason: row?.reason,
-      nextTryAtMs: mustWait ? row?.nextTryAtMs : undefined,
+      reason: row?.reason ?? (mustWait ? 'nobody is known to hold it yet' : undefined),
+      nextTryAtMs: mustWait ? nextTryAtMs : undefined,
       changedAtMs: now,
       heldFor: isHeld ? row?.heldFor : undefined,
       recordId: plan.recordId,
       isWoken: false,
       stop: new AbortController(),
     }
-    if (mustWait) wait(job, (row?.nextTryAtMs ?? now) - now)
+    if (mustWait) wait(job, nextTryAtMs - now)
     return job
   }
 

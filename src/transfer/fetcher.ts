@@ -64,7 +64,9 @@ export function createFetcher({ source, blobs, sources, events }: FetcherDeps): 
         const here = await blobs.stat(digest)
         if (here?.size === blob.size) return { kind: 'pulled', from: undefined }
         const target = { repository, digest, sources: sources.rank(repository, image), blob }
-        const deps = { source, blobs, onAttempt, onFetched }
+        // Who holds an image holds its blobs: one that lacks a blob is no holder of the image.
+        const onBlobAttempt = (attempt: Attempt) => sources.failed({ ...attempt, digest: image })
+        const deps = { source, blobs, onAttempt: onBlobAttempt, onFetched }
         return pullBlob(deps, target, { signal: flightSignal, onProgress: tell })
       }
       try {

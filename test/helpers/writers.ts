@@ -43,9 +43,14 @@ export function createWriter(
     clock = createFakeClock(),
     realm = REALM,
     last,
-  }: { readonly clock?: Clock; readonly realm?: string; readonly last?: Time } = {},
+    identity = identityNamed(name),
+  }: {
+    readonly clock?: Clock
+    readonly realm?: string
+    readonly last?: Time
+    readonly identity?: Identity
+  } = {},
 ): Writer {
-  const identity = identityNamed(name)
   const logicalClock = createLogicalClock({ clock }, last)
   const author = createAuthor({ identity, logicalClock }, { realm })
   return {

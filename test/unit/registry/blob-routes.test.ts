@@ -123,17 +123,24 @@ describe('blobs on a disk that fails', () => {
     }
   })
 
-  it.each([SMALL, LARGE])('a file that goes between the look and the read is 404', async (blob) => {
-    await using registry = await startRegistry({
-      // It was there when it was asked for.
-      wrap: (blobs) => ({ ...blobs, stat: async () => ({ size: blob.bytes.length }) }),
-    })
-    await registry.pushBlob('team/app', blob)
-    await rm(registry.blobs.pathOf(blob.digest) ?? '')
-    const answer = await registry.ask(pathOf(blob))
-    expect(answer.status).toBe(404)
-    expect((await errorOf(answer)).code).toBe('BLOB_UNKNOWN')
-  })
+  it.each([SMALL, LARGE])(
+    'a file that goes, or shrinks, between the look and the read is 404',
+    async (blob) => {
+      await using registry = await startRegistry({
+        // It was there when it was asked for.
+        wrap: (blobs) => ({ ...blobs, stat: async () => ({ size: blob.bytes.length }) }),
+      })
+      await registry.pushBlob('team/app', blob)
+      const path = registry.blobs.pathOf(blob.digest) ?? ''
+      for (const spoil of [() => truncate(path, blob.bytes.length - 1), () => rm(path)]) {
+        await spoil()
+        const answer = await registry.ask(pathOf(blob), { headers: { range: 'bytes=0-9' } })
+        expect(answer.status).toBe(404)
+        expect((await errorOf(answer)).code).toBe('BLOB_UNKNOWN')
+        expect((await registry.ask(pathOf(blob))).status).toBe(404)
+      }
+    },
+  )
 })
 
 describe('clients that leave', () => {

@@ -138,7 +138,7 @@ describe('manifests', () => {
     const stream = new Blob([bytes]).stream()
     const init = { method: 'PUT', headers, body: stream, duplex: 'half' } as RequestInit
     const streamed = await registry.ask(at('v1'), init)
-    expect([streamed.status, (await errorOf(streamed)).code]).toEqual([413, 'SIZE_INVALID'])
+    expect([streamed.status, (await errorOf(streamed)).code]).toEqual([413, 'MANIFEST_INVALID'])
   })
 
   it('a deleted tag is gone at once and its manifest stays', async () => {

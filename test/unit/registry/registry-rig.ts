@@ -76,6 +76,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
   }
 
   return {
+    app,
     url,
     port: http.port,
     directory,

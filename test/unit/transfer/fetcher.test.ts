@@ -117,7 +117,7 @@ describe('transfer / fetcher', () => {
     await fetcher.manifest(REPO, image.digest, { signal: new AbortController().signal })
     expect(ranked).toEqual([image.digest, image.digest])
     expect(failed.map(({ digest, outcome }) => [digest, outcome])).toEqual([
-      [BLOB.digest, 'absent'],
+      [image.digest, 'absent'],
       [image.digest, 'absent'],
     ])
   })
