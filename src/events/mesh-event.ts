@@ -56,6 +56,8 @@ export type MeshEvent =
       readonly repository: RepositoryName
       readonly digest: Digest
     }
+  /** A neighbour's feed began again (wiped disk, restored backup): what it held before says nothing any more. */
+  | { readonly kind: 'feed-restarted'; readonly node: NodeName }
   | { readonly kind: 'neighbour-up'; readonly node: NodeName }
   | { readonly kind: 'neighbour-down'; readonly node: NodeName }
   /** A peer that stands in no accepted topology was cut off; raised once per peer id. */

@@ -102,6 +102,7 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
     const { epoch, through: number } = answer
     const cursor: CursorRow = { filter: joined(answer.filter, own), epoch, number }
     await receiver.receive(taken, { via: 'feed', from: node }, (tx) => tx.put(CURSOR, peer, cursor))
+    if (answer.restarted) events.emit({ kind: 'feed-restarted', node })
     let at = 0
     for (const { records, held } of answer.entries) {
       const verdict = records.length === 0 ? undefined : verdicts[at]

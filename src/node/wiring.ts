@@ -49,6 +49,7 @@ export function wire(deps: WiringDeps): void {
     holders.note(node, repository, digest)
     queue.wake(repository, digest)
   })
+  events.on('feed-restarted', ({ node }) => holders.forgetNode(node))
   events.on('neighbour-up', ({ node }) => {
     const peerId = topology.nodes.get(node)?.peerId
     if (!isSource(node) || peerId === undefined) return

@@ -76,7 +76,7 @@ export function createMemoryBlobStore({ clock, disk }: MemoryBlobStoreDeps): Blo
     },
     delete: async (digest) => blobs.delete(digest),
     list: async function* () {
-      yield* [...blobs.keys()]
+      yield* blobs.keys()
     },
   }
 }

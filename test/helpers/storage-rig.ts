@@ -91,8 +91,18 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
     ...createContentKeeper({ index, blobs, ledger, rows, events }),
   }
   return {
-    ...{ clock, backend, disk, index, blobs, ledger, links, applied, logicalClock },
-    ...{ content, events, happened },
+    clock,
+    backend,
+    disk,
+    index,
+    blobs,
+    ledger,
+    links,
+    applied,
+    logicalClock,
+    content,
+    events,
+    happened,
     [Symbol.asyncDispose]: async () => {
       await links[Symbol.asyncDispose]()
       await index[Symbol.asyncDispose]()

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { createAdmission } from '../../../src/gossip/admission.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
 import { timeOfMs } from '../../../src/record/time.ts'
-import { readTopology } from '../../../src/topology/topology-file.ts'
 import type { Topology } from '../../../src/topology/topology.ts'
+import { readTopology } from '../../../src/topology/topology-file.ts'
 import { createFakeClock, START_MS } from '../../helpers/fake-clock.ts'
 import { identityNamed, REALM, recordBy, repo } from '../../helpers/writers.ts'
 
@@ -85,7 +85,8 @@ describe('gossip / admission', () => {
     const until = Date.parse(FORMER_UNTIL)
     expect(admission.judge(by(OLD_HUB, { time: timeOfMs(until) })).kind).toBe('admitted')
     expect(admission.judge(by(OLD_HUB, { time: timeOfMs(until + 1) }))).toMatchObject({
-      ...{ kind: 'parked', reason: 'no-writer' },
+      kind: 'parked',
+      reason: 'no-writer',
     })
   })
 

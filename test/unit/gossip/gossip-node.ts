@@ -83,12 +83,24 @@ export async function openGossipNode(
   }
   const filterFrom = (from: NodeName) => flow(options.ownFile ?? topology, from, self)
   const reader = createFeedReader({
-    ...{ network: { open }, filterFrom, admission, receiver },
-    ...{ index, events, clock, random, logger },
+    network: { open },
+    filterFrom,
+    admission,
+    receiver,
+    index,
+    events,
+    clock,
+    random,
+    logger,
   })
   return {
     ...rig,
-    ...{ self, naming, admission, receiver, reader, exchanges },
+    self,
+    naming,
+    admission,
+    receiver,
+    reader,
+    exchanges,
     author: createWriter(name, { clock, identity }),
     know: async (...records) => {
       await index.transact((tx) => {

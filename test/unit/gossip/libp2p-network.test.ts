@@ -136,8 +136,11 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
       silentLogger,
     )
     const address = rig.dialAddress(a, 'a')
-    const publish = (n: number) =>
-      a.publish('news', Buffer.from(`news ${systemRandom.bytes(8)} ${n}`))
+    let count = 0
+    const publish = () => {
+      count += 1
+      return a.publish('news', Buffer.from(`news ${count}`))
+    }
     const older = await b.dial(address)
     await publishUntil(publish, () => heard > 0)
     const identified = once(b as never, 'peer:identify')

@@ -19,12 +19,12 @@ async function setUp(self = 'edge') {
   const joined = new Map<string, (message: GossipMessage) => GossipVerdict>()
   const topics = topicsOf(topology, node.self)
   createListener({
-    ...{
-      network: { join: (topic, validate) => void joined.set(topic, validate) },
-      topics,
-      topology,
-    },
-    ...{ admission: node.admission, receiver: node.receiver, ledger: node.ledger },
+    network: { join: (topic, validate) => void joined.set(topic, validate) },
+    topics,
+    topology,
+    admission: node.admission,
+    receiver: node.receiver,
+    ledger: node.ledger,
     logger: silentLogger,
   })
   const [topic = ''] = joined.keys()

@@ -137,7 +137,11 @@ describe('lib / logger', () => {
     const lines = stderr.trim().split('\n')
     expect(lines).toHaveLength(1)
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
-      ...{ level: 'info', node: 'a', room: 'x', size: 3, msg: 'shown' },
+      level: 'info',
+      node: 'a',
+      room: 'x',
+      size: 3,
+      msg: 'shown',
     })
     expect(stderr).not.toContain('hunter2')
   })

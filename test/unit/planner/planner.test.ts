@@ -35,7 +35,9 @@ function planIn({ key = KEY, history, held, complete = [], ...rest }: World) {
       isComplete: (_repository, digest) => complete.includes(digest),
     },
     wanted: {
-      ...{ hash: 'h', isEmpty: false, reads: () => true },
+      hash: 'h',
+      isEmpty: false,
+      reads: () => true,
       passes: async (item) => {
         asked.push(item)
         return isWanted

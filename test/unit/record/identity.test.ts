@@ -68,10 +68,13 @@ describe('record / peer-id', () => {
 
   test('whatever is accepted is the one way to write its key', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...'12DKoW3abc'), maxLength: 60 }), (text) => {
-        const peerId = parsePeerId(text)
-        if (peerId !== undefined) expect(peerIdOf(publicKeyOf(peerId))).toBe(text)
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom('1', '2', 'D', 'K', 'o', 'W', '3', 'a'), maxLength: 60 }),
+        (text) => {
+          const peerId = parsePeerId(text)
+          if (peerId !== undefined) expect(peerIdOf(publicKeyOf(peerId))).toBe(text)
+        },
+      ),
     )
   })
 })

@@ -139,10 +139,9 @@ describe('record / record-codec', () => {
     [
       'a context with more writers than a repository has',
       {
-        seen: Array.from({ length: MAX_WRITERS + 1 }, (_, at) => [
-          identityNamed(`w${at}`).peerId,
-          1,
-        ]).sort(),
+        seen: Array.from({ length: MAX_WRITERS + 1 }, (_, at) => identityNamed(`w${at}`).peerId)
+          .sort()
+          .map((peerId) => [peerId, 1]),
       },
     ],
     ['a context out of order', { seen: [...PAYLOAD.seen].reverse() }],

@@ -399,8 +399,10 @@ describe('storage / content: deletes and lists', () => {
     await push(rig, REPO, 'sig', makeImage('signature', { subject: image }))
     const entry = rig.ledger.entry({ repository: REPO, reference: ref('sig') })
     const newer = createWriter('edge', { last: timeOfMs(START_MS + 5) }).put(entry?.history ?? [], {
-      ...{ repository: REPO, reference: ref('sig') },
-      ...{ digest: digestNamed('not here'), subject: other.digest },
+      repository: REPO,
+      reference: ref('sig'),
+      digest: digestNamed('not here'),
+      subject: other.digest,
     })
     await rig.index.transact((tx) => rig.ledger.add(tx, newer))
     expect(await rig.content.referrers(REPO, other.digest)).toEqual([])

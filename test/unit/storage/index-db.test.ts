@@ -3,12 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  createIndexDb,
-  type IndexBackend,
-  openIndexDb,
-  type Table,
-} from '../../../src/storage/index-db.ts'
+import { createIndexDb, openIndexDb, type Table } from '../../../src/storage/index-db.ts'
 import { openMemoryBackend } from '../../helpers/storage-rig.ts'
 
 function textTable(name: string): Table<string> {
@@ -41,7 +36,7 @@ async function watchedBackend() {
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
-  return { index: createIndexDb(watched as IndexBackend), state }
+  return { index: createIndexDb(watched), state }
 }
 
 async function openIndex() {

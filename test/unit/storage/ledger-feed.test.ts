@@ -92,7 +92,8 @@ describe('storage / ledger', () => {
     for (const epoch of ['1', '2', '3']) {
       const { index, ledger } = await openLedgerOver(backend, epoch)
       const put = hub.put([], {
-        ...{ repository: REPO, reference: ref(`tag-${epoch}`) },
+        repository: REPO,
+        reference: ref(`tag-${epoch}`),
         digest: digestNamed(epoch),
       })
       await index.transact((tx) => ledger.add(tx, put))
@@ -111,7 +112,8 @@ describe('storage / ledger', () => {
       const opened = await openLedgerOver(backend, `epoch-${epoch}`)
       ledger = opened.ledger
       const put = hub.put([], {
-        ...{ repository: REPO, reference: ref('v1') },
+        repository: REPO,
+        reference: ref('v1'),
         digest: digestNamed(`${epoch}`),
       })
       await opened.index.transact((tx) => opened.ledger.add(tx, put))
@@ -175,8 +177,10 @@ describe('storage / ledger', () => {
     const records = [
       hub.put([], { repository: REPO, reference: ref('v1'), digest: index.digest }),
       hub.put([], {
-        ...{ repository: REPO, reference: signature.digest },
-        ...{ digest: signature.digest, subject: child.digest },
+        repository: REPO,
+        reference: signature.digest,
+        digest: signature.digest,
+        subject: child.digest,
       }),
     ]
     for (const signed of records) await rig.index.transact((tx) => rig.ledger.add(tx, signed))

@@ -1,7 +1,7 @@
 import { MemoryLevel } from 'memory-level'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Digest } from '../../../src/oci/digest.ts'
-import type { Reference, RepositoryName, Tag } from '../../../src/oci/name.ts'
+import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
 import { createAuthor } from '../../../src/record/author.ts'
 import { identityFromSeed } from '../../../src/record/identity.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
@@ -127,9 +127,9 @@ describe('the ledger', () => {
 })
 
 test('a transaction that throws leaves no trace, and its neighbours in the same batch are kept', async () => {
-  const good = add(put('good' as Tag, 'one'))
+  const good = add(put('good', 'one'))
   const bad = index.transact((tx) => {
-    ledger.add(tx, put('bad' as Tag, 'two'))
+    ledger.add(tx, put('bad', 'two'))
     throw new Error('refused')
   })
   await expect(bad).rejects.toThrow('refused')

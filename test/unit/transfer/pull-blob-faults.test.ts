@@ -151,7 +151,9 @@ describe('transfer / pull-blob: whose fault it is', () => {
     const outcome = await pullBlob(
       { source, blobs, onAttempt: () => {}, onFetched: () => {} },
       {
-        ...{ repository: repo('app'), digest: empty.digest, sources: ['a' as NodeName] },
+        repository: repo('app'),
+        digest: empty.digest,
+        sources: ['a' as NodeName],
         blob: { mediaType: 'x', digest: empty.digest, size: 0 },
       },
       { signal: new AbortController().signal, onProgress: () => {} },

@@ -62,14 +62,19 @@ describe('transfer / pull-manifest', () => {
 
 describe('transfer / attempts', () => {
   const attempt = (outcome: Attempt['outcome']): Attempt => ({
-    ...{ node: 'a' as NodeName, repository: repo('app'), digest: image.digest },
-    ...{ outcome, reason: outcome },
+    node: 'a' as NodeName,
+    repository: repo('app'),
+    digest: image.digest,
+    outcome,
+    reason: outcome,
   })
 
   test('nobody to ask, nobody has it, and somebody may have it are three things', () => {
     expect(summarize([])).toMatchObject({ kind: 'no-holder', askedAll: false })
     expect(summarize([attempt('absent'), attempt('absent')])).toMatchObject({
-      ...{ kind: 'no-holder', askedAll: true, reason: 'a: absent; a: absent' },
+      kind: 'no-holder',
+      askedAll: true,
+      reason: 'a: absent; a: absent',
     })
     for (const outcome of ['unreachable', 'corrupt'] as const) {
       expect(summarize([attempt('absent'), attempt(outcome)]).kind).toBe('failed')

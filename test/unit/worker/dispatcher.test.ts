@@ -55,7 +55,11 @@ describe('worker / dispatcher', () => {
     await dispatcher.idle()
     expect(acts).toEqual([
       'add pull',
-      ...['forget show', 'show show', 'forget drop', 'drop drop', 'forget none'],
+      'forget show',
+      'show show',
+      'forget drop',
+      'drop drop',
+      'forget none',
     ])
   })
 

@@ -19,7 +19,15 @@ const REPO = repo('app')
 
 async function setUp(
   images: readonly TestManifest[],
-  { workers = 2, isWanted = (_job: Job) => true, sources = ['hub'] } = {},
+  {
+    workers = 2,
+    isWanted = () => true,
+    sources = ['hub'],
+  }: {
+    readonly workers?: number
+    readonly isWanted?: (job: Job) => boolean
+    readonly sources?: readonly string[]
+  } = {},
 ) {
   const rig = await openStorage({ writer: 'edge' })
   const { clock, events, blobs, content, index } = rig
@@ -28,14 +36,21 @@ async function setUp(
   const queue = createJobQueue({ store, events, clock, random: systemRandom, logger: silentLogger })
   const rank = () => sources as NodeName[]
   const fetcher = createFetcher({
-    ...{ source: holder.source, blobs, events },
+    source: holder.source,
+    blobs,
+    events,
     sources: { rank, failed: () => {} },
   })
   const considered: string[] = []
   const errors: object[] = []
   const pool = createWorkerPool(
     {
-      ...{ fetcher, blobs, content, queue, clock, isWanted },
+      fetcher,
+      blobs,
+      content,
+      queue,
+      clock,
+      isWanted,
       logger: { ...silentLogger, error: (fields) => void errors.push(fields) },
       consider: (key: RecordKey) => void considered.push(keyText(key)),
     },
@@ -67,7 +82,10 @@ describe('worker / worker-pool', () => {
     expect(states).toEqual([
       'queued',
       'running',
-      ...['running manifest', 'running missing', 'running blobs', 'running commit'],
+      'running manifest',
+      'running missing',
+      'running blobs',
+      'running commit',
       'done',
     ])
     expect(considered).toEqual([keyText({ repository: REPO, reference: ref('v1') })])
