@@ -5,6 +5,15 @@ const MESH_TIMEOUT = 120_000
 /** Milliseconds. Real clients pull and push whole images, and a container daemon starts first. */
 const CLIENTS_TIMEOUT = 180_000
 
+/** Real libp2p and large bodies: seconds each, so they run with the mesh and not in the quick check. */
+const SLOW_UNITS = [
+  'test/unit/gossip/libp2p-network.test.ts',
+  'test/unit/gossip/hostile-peers.test.ts',
+  'test/contract/libp2p-network.test.ts',
+  'test/unit/registry/blob-routes.test.ts',
+  'test/unit/registry/memory.test.ts',
+]
+
 /** A folder. Every run leaves a JSON report there, which .ci/run adds up. */
 const reports = process.env.TEST_REPORTS
 
@@ -23,6 +32,9 @@ export default defineConfig({
             'test/architecture/**/*.test.ts',
             'test/contract/**/*.test.ts',
           ],
+          exclude: SLOW_UNITS,
+          // No test changes a module: one load of the code for all of a worker's files.
+          isolate: false,
           sequence: { groupOrder: 0 },
         },
       },
@@ -37,7 +49,7 @@ export default defineConfig({
       {
         test: {
           name: 'mesh',
-          include: ['test/mesh/**/*.test.ts'],
+          include: ['test/mesh/**/*.test.ts', ...SLOW_UNITS],
           testTimeout: MESH_TIMEOUT,
           hookTimeout: MESH_TIMEOUT,
           maxWorkers: 2,

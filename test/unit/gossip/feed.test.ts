@@ -88,6 +88,17 @@ describe('gossip / feed', () => {
     expect(edge.exchanges).toHaveLength(1)
   })
 
+  test('news that come in any turn between the look and the wait are not slept through', async () => {
+    for (let turns = 0; turns < 60; turns += 1) {
+      const { hub, edge } = await setUp()
+      edge.follow(hub)
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
+      await hub.know(put(hub, 'v1'))
+      await settle()
+      expect(await knownAt(edge), `after ${turns} turns`).toEqual(['demo/app:v1'])
+    }
+  })
+
   test('news that may not be shown wake nobody, and are passed when the wait is over', async () => {
     const { hub, edge, clock } = await setUp(releasesOnly())
     edge.follow(hub)

@@ -5,7 +5,7 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import type { PullPlan } from '../../../src/planner/planner.ts'
 import { createJobQueue } from '../../../src/queue/job-queue.ts'
-import { createJobStore } from '../../../src/queue/job-store.ts'
+import { createJobStore, type JobStore } from '../../../src/queue/job-store.ts'
 import { createIndexDb } from '../../../src/storage/index-db.ts'
 import { JOB } from '../../../src/storage/index-tables.ts'
 import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
@@ -26,6 +26,8 @@ async function openQueue(
   options: {
     readonly backend?: Awaited<ReturnType<typeof openMemoryBackend>>
     readonly clock?: ReturnType<typeof createFakeClock>
+    /** Rows are written when it is resolved, in order. */
+    readonly disk?: Promise<void>
   } = {},
 ) {
   const { clock = createFakeClock() } = options
@@ -35,7 +37,17 @@ async function openQueue(
   const views: JobView[] = []
   events.on('job-changed', ({ job }) => views.push(job))
   const random = { ...systemRandom, fraction: () => 0.999_999 }
-  const store = createJobStore({ index })
+  const rowStore = createJobStore({ index })
+  let writing = options.disk ?? Promise.resolve()
+  const later = (write: () => Promise<void>) => {
+    writing = writing.then(write)
+    return writing
+  }
+  const store: JobStore = {
+    load: rowStore.load,
+    save: (id, row) => later(() => rowStore.save(id, row)),
+    remove: (id) => later(() => rowStore.remove(id)),
+  }
   const queue = createJobQueue({ store, events, clock, random, logger: silentLogger })
   const rows = async () => (await index.page(JOB, { limit: 100 })).map(([id]) => id)
   return { queue, clock, views, rows, backend }
@@ -93,11 +105,13 @@ describe('queue / job-queue: nothing is lost between two turns', () => {
   })
 
   test('a job that finishes while its row is still being written leaves no row', async () => {
-    const { queue, rows } = await openQueue()
+    const disk = Promise.withResolvers<void>()
+    const { queue, rows } = await openQueue({ disk: disk.promise })
     queue.add(plan('v1', 'one'))
     queue.defer(await queue.take({ signal }), { kind: 'failed', reason: 'cut' })
     queue.wake(REPO, digestNamed('one'))
     queue.finish(await queue.take({ signal }))
+    disk.resolve()
     await settle()
     expect(await rows()).toEqual([])
   })

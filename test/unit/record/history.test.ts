@@ -181,6 +181,20 @@ describe('record / history', () => {
     expect(visibleOf(mergeAll([], [two, one]))).toBe(winner)
   })
 
+  test('who saw one of two twins has seen their identity: neither is shown beside its delete', () => {
+    const other = createWriter('b').put([], { ...KEY, digest: digestNamed('other') })
+    const time = timeOfMs(START_MS + 5)
+    const alone = recordBy(identityNamed('a'), { time })
+    const informed = recordBy(identityNamed('a'), {
+      time,
+      seen: new Map([[other.writer, other.record.time]]),
+    })
+    const gone = createWriter('c').delete([alone], KEY)
+    const history = mergeAll([], [informed, gone, alone])
+    expect(new Set(ids(history))).toEqual(new Set(ids([informed, gone])))
+    expect(visibleOf(history)).toBeUndefined()
+  })
+
   test('a cloned delete wins over the put of its identity when its sha256 is greater, and only then', () => {
     const outcomes = new Set<boolean>()
     for (let round = 0; round < 20; round += 1) {

@@ -86,7 +86,19 @@ describe('storage / link-journal', () => {
     expect(applied).toEqual(paths.map((path) => `write ${path}`))
   })
 
-  test('what could not be written is tried again when time has passed, and nothing overtakes it', async () => {
+  test('what could not be written is tried again when time has passed, without further news', async () => {
+    const { index, open, applied, state, clock } = await setUp()
+    const journal = open()
+    state.isFailing = true
+    await index.transact((tx) => journal.write(tx, 'a', DIGEST))
+    await clock.advance(20_000)
+    state.isFailing = false
+    await clock.advance(5_000)
+    await journal.settled()
+    expect(applied).toEqual(['write a'])
+  })
+
+  test('what waits to be tried again is overtaken by nothing', async () => {
     const { index, open, applied, state, clock } = await setUp()
     const journal = open()
     state.isFailing = true
