@@ -28,6 +28,7 @@ async function openQueue(
     readonly clock?: ReturnType<typeof createFakeClock>
     /** Rows are written when it is resolved, in order. */
     readonly disk?: Promise<void>
+    readonly hasHolder?: () => boolean
   } = {},
 ) {
   const { clock = createFakeClock() } = options
@@ -48,7 +49,9 @@ async function openQueue(
     save: (id, row) => later(() => rowStore.save(id, row)),
     remove: (id) => later(() => rowStore.remove(id)),
   }
-  const queue = createJobQueue({ store, events, clock, random, logger: silentLogger })
+  const { hasHolder = () => true } = options
+  const logger = silentLogger
+  const queue = createJobQueue({ store, events, clock, random, logger, hasHolder })
   const rows = async () => (await index.page(JOB, { limit: 100 })).map(([id]) => id)
   return { queue, clock, views, rows, backend }
 }
@@ -167,6 +170,23 @@ describe('queue / job-queue: time', () => {
     expect(later.queue.get(idOf('one'))?.state).toBe('waiting')
     await clock.advance(300_000)
     expect(later.queue.get(idOf('one'))?.state).toBe('queued')
+  })
+
+  test('news ahead of content wait a moment for a holder, and go on when one shows up', async () => {
+    const { queue, clock } = await openQueue({ hasHolder: () => false })
+    queue.add(plan('v1', 'one'))
+    queue.add(plan('v2', 'two'))
+    expect(queue.get(idOf('one'))).toMatchObject({
+      state: 'waiting',
+      attempts: 0,
+      reason: 'nobody is known to hold it yet',
+    })
+    queue.wake(REPO, digestNamed('two'))
+    expect(queue.get(idOf('two'))?.state).toBe('queued')
+    await clock.advance(499)
+    expect(queue.get(idOf('one'))?.state).toBe('waiting')
+    await clock.advance(1)
+    expect(queue.get(idOf('one'))?.state).toBe('queued')
   })
 
   test('a closed queue lets go of everybody who waits for time', async () => {
