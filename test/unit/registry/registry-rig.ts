@@ -67,7 +67,11 @@ export async function startRegistry(options: RegistryOptions = {}) {
   const { content } = storage
   const app = createRegistryApp({ content, blobs, uploads, access, refusal, logger })
   const http = await listenHttp(app as never, { host: '127.0.0.1', port: 0 })
-  building.defer(() => http.close())
+  building.defer(async () => {
+    const drained = http.drain()
+    http.close()
+    await drained
+  })
   const parts = building.move()
   const url = `http://127.0.0.1:${http.port}`
 
