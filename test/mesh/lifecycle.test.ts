@@ -117,7 +117,7 @@ test('bad input gets the right answer each, and the node serves on', async () =>
     [await fetch(`${hq.url}/v2/Demo/App/manifests/v1`), 400, 'NAME_INVALID'],
     [await fetch(`${hq.url}/v2/demo%2f..%2f..%2fetc/manifests/v1`), 400, 'NAME_INVALID'],
     [await fetch(`${hq.url}/v2/${'a'.repeat(300)}/manifests/v1`), 400, 'NAME_INVALID'],
-    [await fetch(`${hq.url}/v2/demo/app/manifests/..%00`), 400, 'MANIFEST_INVALID'],
+    [await fetch(`${hq.url}/v2/demo/app/manifests/..%00`), 404, 'MANIFEST_UNKNOWN'],
     [await fetch(`${hq.url}/v2/demo/app/blobs/uploads/../../x`), 404, 'NAME_UNKNOWN'],
     [await fetch(`${hq.url}/v2/demo/app/blobs/${digest}`), 404, 'BLOB_UNKNOWN'],
   ]
