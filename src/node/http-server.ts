@@ -14,6 +14,11 @@ export interface HttpServer {
 
 /** A request's headers must be in by then, milliseconds: slow senders do not hold sockets. */
 const HEADERS_TIMEOUT_MS = 20_000
+/**
+ * A socket in the middle of a request without a byte either way is cut after this, milliseconds: a stalled client must not hold
+ * a session for ever, and the check of a large blob at its end is silent for as long as a slow disk takes.
+ */
+const STALL_MS = 300_000
 /** An idle connection is kept for the next request, milliseconds: longer than common clients and proxies keep theirs. */
 const KEEP_ALIVE_MS = 75_000
 /** A path has a repository name, a digest and percent signs; a token fits: headers, bytes. */
@@ -26,7 +31,7 @@ export async function listenHttp(
 ): Promise<HttpServer> {
   const server = createAdaptorServer({
     fetch: app.fetch,
-    // A layer of any size over a slow link takes as long as it takes: idle sockets are cut by their own timeout.
+    // A layer of any size over a slow link takes as long as it takes: only silence is cut, see STALL_MS.
     serverOptions: {
       requestTimeout: 0,
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -35,6 +40,7 @@ export async function listenHttp(
       noDelay: true,
     },
   }) as Server
+  server.timeout = STALL_MS
   await listen(server, host, port)
   const address = server.address()
   return {
@@ -44,7 +50,10 @@ export async function listenHttp(
         server.close(() => resolve())
         server.closeIdleConnections()
       }),
-    close: () => server.closeAllConnections(),
+    close: () => {
+      server.close()
+      server.closeAllConnections()
+    },
   }
 }
 
