@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -34,6 +35,17 @@ const ANSWER: FeedAnswer = {
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
 describe('gossip / feed-codec', () => {
+  test('requests and answers have the bytes of their golden files', () => {
+    const golden = (name: string) =>
+      readFileSync(new URL(`golden/${name}-1.hex`, import.meta.url), 'utf8').trim()
+    expect(hex(encodeFeedRequest(REQUEST))).toBe(golden('feed-request'))
+    expect(hex(encodeFeedAnswer(ANSWER))).toBe(golden('feed-answer'))
+    expect(decodeFeedRequest(Buffer.from(golden('feed-request'), 'hex'))).toEqual(REQUEST)
+    expect(decodeFeedAnswer(Buffer.from(golden('feed-answer'), 'hex'))).toMatchObject({
+      through: 14,
+    })
+  })
+
   test('requests and answers come back as they were', () => {
     expect(decodeFeedRequest(encodeFeedRequest(REQUEST))).toEqual(REQUEST)
     expect(decodeFeedRequest(encodeFeedRequest({ version: 1, waitMs: 0 }))).toEqual({
