@@ -2,7 +2,7 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { EventOf } from '../events/mesh-event.ts'
 import type { Logger } from '../lib/logger.ts'
-import { subjectOf } from '../record/tag-record.ts'
+import { itemOf } from '../storage/naming.ts'
 import type { Naming } from '../topology/flow.ts'
 import type { GroupTopic } from '../topology/groups.ts'
 import type { Network } from './network.ts'
@@ -32,9 +32,7 @@ export function createAnnouncer({
   const outgoing = topics.filter(({ sends }) => sends)
 
   async function announce({ signed, arrival }: EventOf<'record-stored'>): Promise<void> {
-    const { repository, reference } = signed.record
-    const subject = subjectOf(signed.record)
-    const item = { repository, reference, ...(subject === undefined ? {} : { subject }) }
+    const item = itemOf(signed.record, signed.record)
     const send = async ({ topic, filter }: GroupTopic) => {
       // The topic that brought it has passed it on already.
       if (arrival.via === 'gossip' && arrival.topic === topic) return

@@ -5,8 +5,8 @@
 import type { Clock } from '../lib/clock.ts'
 import { visibleOf } from '../record/history.ts'
 import type { PeerId } from '../record/peer-id.ts'
-import { subjectOf } from '../record/tag-record.ts'
 import type { Entry, Ledger } from '../storage/ledger.ts'
+import { itemOf } from '../storage/naming.ts'
 import { type Filter, flow, type Naming } from '../topology/flow.ts'
 import { nodeOfPeer } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
@@ -93,14 +93,8 @@ export function createFeedServer({
   }
 
   async function passes(entry: Entry, filter: Filter): Promise<boolean> {
-    const { repository, reference } = entry.key
-    const shown = visibleOf(entry.history)?.record
-    const about = shown ?? entry.history[0]?.record
-    const subject = about === undefined ? undefined : subjectOf(about)
-    return filter.passes(
-      { repository, reference, ...(subject === undefined ? {} : { subject }) },
-      naming,
-    )
+    const newest = visibleOf(entry.history)?.record ?? entry.history[0]?.record
+    return filter.passes(itemOf(entry.key, newest), naming)
   }
 
   /** Waits until the head moves past a number, or the time is over. */

@@ -57,12 +57,9 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
   const blobs = await openDiskBlobStore({ directory: dataDirectory })
   const linkFiles = createDiskLinkFiles({ directory: dataDirectory })
   const neighbours = createNeighbours({ topology, self, clock })
-  const filters = new Map(
-    neighboursOf(topology, self).map((node) => [node, flow(topology, self, node)]),
-  )
   const access = createAccess(
     {
-      nodeMayRead: (node, repository) => filters.get(node)?.reads(repository) === true,
+      nodeMayRead: (node, repository) => flow(topology, self, node).reads(repository),
       random,
     },
     { anonymous: config.anonymous },

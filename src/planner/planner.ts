@@ -2,8 +2,9 @@
 import type { Digest } from '../oci/digest.ts'
 import { isDigest, type RepositoryName } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
-import { type RecordKey, subjectOf } from '../record/tag-record.ts'
+import type { RecordKey } from '../record/tag-record.ts'
 import type { Entry } from '../storage/ledger.ts'
+import { itemOf } from '../storage/naming.ts'
 import type { Filter, Naming } from '../topology/flow.ts'
 
 /** What must be fetched, and for which reference. */
@@ -68,9 +69,8 @@ export function createPlanner({ inventory, wanted, naming, isWriter }: PlannerDe
       }
       const { digest } = visible.record
       if (entry.held?.digest === digest) return refuse(key, 'already-here')
-      const subject = subjectOf(visible.record)
-      const item = { repository, reference, ...(subject === undefined ? {} : { subject }) }
-      if (!(await wanted.passes(item, naming))) return refuse(key, 'not-wanted')
+      if (!(await wanted.passes(itemOf(key, visible.record), naming)))
+        return refuse(key, 'not-wanted')
       if (inventory.isComplete(repository, digest)) return { kind: 'show', key }
       return { kind: 'pull', key, digest, recordId: visible.id }
     },

@@ -2,7 +2,8 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
-import { subjectOf } from '../record/tag-record.ts'
+import { type RecordKey, subjectOf, type TagRecord } from '../record/tag-record.ts'
+import type { Item } from '../topology/flow.ts'
 import type { Reads } from './index-db.ts'
 import { ENTRY, MANIFEST, PARENT, pairKey, REFERRER, SHOWS } from './index-tables.ts'
 import { historyOf } from './ledger.ts'
@@ -46,4 +47,10 @@ export function referrersNaming(
   const next = [...(reads.get(MANIFEST, key)?.manifests ?? []), ...shown]
   const further = next.flatMap((one) => referrersNaming(reads, repository, one, depth + 1))
   return [...new Set([...direct, ...further])]
+}
+
+/** What a filter has to know of a key whose newest record is this one; without a record only the key. */
+export function itemOf({ repository, reference }: RecordKey, record: TagRecord | undefined): Item {
+  const subject = record === undefined ? undefined : subjectOf(record)
+  return subject === undefined ? { repository, reference } : { repository, reference, subject }
 }

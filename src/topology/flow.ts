@@ -34,8 +34,20 @@ export interface Filter {
   reads(repository: RepositoryName): boolean
 }
 
+/** Filters made so far: a topology never changes, and a feed or a byte is asked for by the same two nodes again and again. */
+const filters = new WeakMap<Topology, Map<string, Filter>>()
+
 /** What `to` may see of what `from` knows. */
 export function flow(topology: Topology, from: NodeName, to: NodeName): Filter {
+  const made = filters.get(topology) ?? new Map<string, Filter>()
+  filters.set(topology, made)
+  const pair = `${from} ${to}`
+  const filter = made.get(pair) ?? makeFlow(topology, from, to)
+  made.set(pair, filter)
+  return filter
+}
+
+function makeFlow(topology: Topology, from: NodeName, to: NodeName): Filter {
   const policies = topology.groups
     .filter((group) => from !== to && group.senders.includes(from) && group.receivers.includes(to))
     .flatMap(({ policies: some }) => some)

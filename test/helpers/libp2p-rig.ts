@@ -1,8 +1,10 @@
 /** Real libp2p networks on loopback. Who starts later dials who started before: ports are only known once they listen. */
+
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { expect } from 'vitest'
 import { createLibp2pNetwork } from '../../src/gossip/libp2p-network.ts'
 import { createMeshNode, type MeshNode } from '../../src/gossip/libp2p-node.ts'
 import type { Network } from '../../src/gossip/network.ts'
@@ -141,4 +143,12 @@ export async function publishUntil(
 export function hostOf(network: Network): { host: string; port: number } {
   const [, , host = '', , port] = (network.addresses()[0] ?? '').split('/')
   return { host, port: Number(port) }
+}
+
+/** The peer answers over a new channel. */
+export async function expectEcho(network: Network, peer: string): Promise<void> {
+  const channel = await network.open(identityOf(peer).peerId, ECHO)
+  const frame = Buffer.from('still there')
+  expect(Buffer.from(await channel.request(frame)).equals(frame)).toBe(true)
+  await channel.close()
 }

@@ -1,9 +1,8 @@
 /** What must hold: at every moment for what is served, and at rest for the whole mesh. */
 import { visibleOf } from '../../src/record/history.ts'
-import { subjectOf } from '../../src/record/tag-record.ts'
 import { createIndexDb } from '../../src/storage/index-db.ts'
 import type { Entry } from '../../src/storage/ledger.ts'
-import { tagsNaming } from '../../src/storage/naming.ts'
+import { itemOf, tagsNaming } from '../../src/storage/naming.ts'
 import { flow, type Naming, neighboursOf, wants } from '../../src/topology/flow.ts'
 import { writersOf } from '../../src/topology/origins.ts'
 import type { NodeName } from '../../src/topology/topology.ts'
@@ -77,7 +76,7 @@ async function checkRecords(
     const filter = flow(topology, from, name)
     const naming = namingOf(nodes.get(from))
     for (const { key, history } of entries.get(from) ?? []) {
-      if (!(await filter.passes(itemOf({ key, history }), naming))) continue
+      if (!(await filter.passes(itemAt({ key, history }), naming))) continue
       const here = core?.ledger.entry(key)?.history ?? []
       for (const signed of history) {
         if (knows(here, signed)) continue
@@ -100,12 +99,12 @@ async function checkHeld(
   for (const { key, history, held } of entries) {
     const where = `${key.repository}:${key.reference} at ${name}`
     const visible = visibleOf(history)
-    const isWanted = await wanted.passes(itemOf({ key, history }), namingOf(node))
+    const isWanted = await wanted.passes(itemAt({ key, history }), namingOf(node))
     if (visible !== undefined && isWanted && held?.digest !== visible.record.digest) {
       throw new Error(`${where}: holds ${held?.digest}, must hold ${visible.record.digest}`)
     }
     // A signature stays when its image's tag has moved on, as superseded content does.
-    const mayOutlive = itemOf({ key, history }).subject !== undefined
+    const mayOutlive = itemAt({ key, history }).subject !== undefined
     if (held !== undefined && !isWanted && !mayOutlive)
       throw new Error(`${where}: held, but nobody wants it there`)
     const isWriter = writersOf(topology, key.repository).includes(name)
@@ -139,10 +138,8 @@ function checkMessages({ topology, acknowledged, hub }: World): void {
   if (hub.delivered() > bound) throw new Error(`${hub.delivered()} announcements, at most ${bound}`)
 }
 
-function itemOf({ key, history }: Pick<Entry, 'key' | 'history'>) {
-  const record = visibleOf(history)?.record ?? history[0]?.record
-  const subject = record === undefined ? undefined : subjectOf(record)
-  return { ...key, ...(subject === undefined ? {} : { subject }) }
+function itemAt({ key, history }: Pick<Entry, 'key' | 'history'>) {
+  return itemOf(key, visibleOf(history)?.record ?? history[0]?.record)
 }
 
 function namingOf(node: SimNode | undefined): Naming {

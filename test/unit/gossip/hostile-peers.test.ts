@@ -1,11 +1,12 @@
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { MAX_FRAME_BYTES, type Network } from '../../../src/gossip/network.ts'
+import { MAX_FRAME_BYTES } from '../../../src/gossip/network.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import {
   createLibp2pRig,
   ECHO,
+  expectEcho,
   type Libp2pRig,
   publishUntil,
   until,
@@ -18,13 +19,6 @@ beforeEach(() => {
 afterEach(async () => {
   await rig[Symbol.asyncDispose]()
 })
-
-async function expectEcho(network: Network, peer: string): Promise<void> {
-  const channel = await network.open(rig.peerOf(peer), ECHO)
-  const frame = Buffer.from('still there')
-  expect(Buffer.from(await channel.request(frame)).equals(frame)).toBe(true)
-  await channel.close()
-}
 
 describe('hostile peers', { timeout: 40_000 }, () => {
   test('garbage, other protocols and half-open connections on the port harm nobody', async () => {

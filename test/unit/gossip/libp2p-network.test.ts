@@ -13,6 +13,7 @@ import {
   createLibp2pRig,
   ECHO,
   eventually,
+  expectEcho,
   hostOf,
   identityOf,
   type Libp2pRig,
@@ -28,13 +29,6 @@ beforeEach(() => {
 afterEach(async () => {
   await rig[Symbol.asyncDispose]()
 })
-
-async function expectEcho(network: Network, peer: string): Promise<void> {
-  const channel = await network.open(rig.peerOf(peer), ECHO)
-  const frame = Buffer.from('still there')
-  expect(Buffer.from(await channel.request(frame)).equals(frame)).toBe(true)
-  await channel.close()
-}
 
 describe('the libp2p network', { timeout: 40_000 }, () => {
   test('a peer that connects anew replaces its dead connection, for channels and for news', async () => {

@@ -1,34 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { OciError } from '../../../src/oci/errors.ts'
-import type { Tag } from '../../../src/oci/name.ts'
 import { timeOfMs } from '../../../src/record/time.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
 import { descriptorOf, makeImage, makeIndex } from '../../helpers/images.ts'
-import { openStorage, push, type StorageRig } from '../../helpers/storage-rig.ts'
+import { openStorage, push } from '../../helpers/storage-rig.ts'
 import { createWriter, digestNamed, ref, repo } from '../../helpers/writers.ts'
-
-const REPO = repo('team/app')
-const V1 = ref('v1') as Tag
-const image = makeImage('image')
-const other = makeImage('other')
-
-async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await promise
-    return undefined
-  } catch (err) {
-    if (err instanceof OciError) return err.code
-    throw err
-  }
-}
-
-function pushOf(manifest: typeof image, reference: string = manifest.digest) {
-  const { mediaType, bytes } = manifest
-  return { repository: REPO, reference: ref(reference), mediaType, bytes }
-}
-
-const digestAt = async ({ content }: StorageRig, reference: string) =>
-  (await content.statManifest(REPO, ref(reference)))?.digest
+import { codeOf, digestAt, image, other, pushOf, REPO, V1 } from './content-parts.ts'
 
 describe('storage / content: deletes and lists', () => {
   test('a deleted tag is gone, its manifest stays, and the same push brings it back', async () => {

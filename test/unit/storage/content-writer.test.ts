@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { OciError } from '../../../src/oci/errors.ts'
-import type { Tag } from '../../../src/oci/name.ts'
 import { MAX_WRITERS } from '../../../src/record/tag-record.ts'
 import { type Time, timeOfMs } from '../../../src/record/time.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
@@ -12,38 +10,9 @@ import {
   makeIndex,
   OCI_MANIFEST,
 } from '../../helpers/images.ts'
-import { openStorage, push, type StorageRig } from '../../helpers/storage-rig.ts'
-import {
-  createWriter,
-  digestNamed,
-  identityNamed,
-  recordBy,
-  ref,
-  repo,
-} from '../../helpers/writers.ts'
-
-const REPO = repo('team/app')
-const V1 = ref('v1') as Tag
-const image = makeImage('image')
-const other = makeImage('other')
-
-async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await promise
-    return undefined
-  } catch (err) {
-    if (err instanceof OciError) return err.code
-    throw err
-  }
-}
-
-function pushOf(manifest: typeof image, reference: string = manifest.digest) {
-  const { mediaType, bytes } = manifest
-  return { repository: REPO, reference: ref(reference), mediaType, bytes }
-}
-
-const digestAt = async ({ content }: StorageRig, reference: string) =>
-  (await content.statManifest(REPO, ref(reference)))?.digest
+import { openStorage, push } from '../../helpers/storage-rig.ts'
+import { createWriter, digestNamed, identityNamed, recordBy, ref } from '../../helpers/writers.ts'
+import { codeOf, digestAt, image, other, pushOf, REPO, V1 } from './content-parts.ts'
 
 describe('storage / content: a push', () => {
   test('what was pushed is served byte for byte, by tag and by digest, with its type', async () => {
