@@ -8,6 +8,7 @@ import type { Logger } from '../lib/logger.ts'
 import { parseReference, parseRepositoryName, type RepositoryName } from '../oci/name.ts'
 import type { Planner } from '../planner/planner.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
+import type { Collector } from '../storage/collector.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { Topology } from '../topology/topology.ts'
 import {
@@ -17,6 +18,7 @@ import {
   refuseActing,
   refuseReading,
 } from './caller.ts'
+import { runCollector } from './collect.ts'
 import { streamEvents } from './event-stream.ts'
 import { openApiDocument } from './openapi.ts'
 import { viewRecords } from './records-view.ts'
@@ -28,6 +30,7 @@ export interface AdminDeps {
   readonly queue: Pick<JobQueue, 'list' | 'get' | 'hold' | 'retry'>
   readonly ledger: Pick<Ledger, 'entry' | 'entriesOf'>
   readonly planner: Planner
+  readonly collector: Pick<Collector, 'plan' | 'collect'>
   readonly topology: Topology
   readonly events: EventBus
   readonly clock: Clock
@@ -130,6 +133,16 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings 
     const entry = ledger.entry({ repository: name, reference: parsed })
     const records = entry === undefined ? [] : [await viewRecords(entry, deps)]
     return context.json({ records })
+  })
+
+  app.post('/api/v1/gc', async (context) => {
+    const refusal = refuseActing(access, context)
+    if (refusal !== undefined) return refused(context, refusal)
+    const { dryRun = 'false' } = context.req.query()
+    if (dryRun !== 'true' && dryRun !== 'false') {
+      return failure(context, 400, 'DRY_RUN_INVALID', 'expected ?dryRun=true or ?dryRun=false')
+    }
+    return context.json(await runCollector(deps.collector, { isDryRun: dryRun === 'true' }))
   })
 
   async function pageOf(repository: RepositoryName, context: AdminContext): Promise<RecordsPage> {

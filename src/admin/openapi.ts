@@ -1,6 +1,6 @@
 /** The OpenAPI document, made from the schemas that are also the types of the answers. */
 import { z } from 'zod'
-import { FAILURE, JOB, JOBS_PAGE, RECORDS_PAGE, STATUS } from './views.ts'
+import { COLLECTION, FAILURE, JOB, JOBS_PAGE, RECORDS_PAGE, STATUS } from './views.ts'
 
 type Method = 'get' | 'post'
 
@@ -47,6 +47,13 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'What the node knows, holds and plans',
     parameters: ['repository', 'reference', 'limit', 'after'],
     answer: RECORDS_PAGE,
+  },
+  {
+    path: '/api/v1/gc',
+    method: 'post',
+    summary: 'Takes what nothing needs any more, or says with dryRun=true what would go; loopback only',
+    parameters: ['dryRun'],
+    answer: COLLECTION,
   },
 ]
 

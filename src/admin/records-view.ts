@@ -19,7 +19,7 @@ export async function viewRecords(
     known: history.map((signed) => viewRecord(signed, topology)),
     ...(visible === undefined ? {} : { visible }),
     ...(held === undefined ? {} : { held: held.digest }),
-    deletedAtOrigin: visible === undefined && held !== undefined,
+    deletedAtOrigin: visible === undefined && held !== undefined && history.length > 0,
     plan: plan.kind === 'refusal' ? plan.reason : plan.kind,
   }
 }

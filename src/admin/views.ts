@@ -1,6 +1,6 @@
 /** The shapes of the administration API: schema and type in one; the OpenAPI document is made from them. */
 import { z } from 'zod'
-import type { JobState } from '../events/mesh-event.ts'
+import type { CollectedKind, JobState } from '../events/mesh-event.ts'
 
 export const JOB_STATES = [
   'queued',
@@ -88,8 +88,32 @@ const NEXT = z.string().optional()
 export const JOBS_PAGE = z.object({ jobs: z.array(JOB), next: NEXT })
 export const RECORDS_PAGE = z.object({ records: z.array(RECORDS), next: NEXT })
 
+const KINDS = ['manifest', 'link', 'blob', 'stage', 'upload'] as const satisfies readonly CollectedKind[]
+
+export const COLLECTION = z.object({
+  isDryRun: z.boolean(),
+  items: z.array(
+    z.object({
+      kind: z.enum(KINDS),
+      repository: z.string().optional(),
+      name: z.string(),
+      bytes: z.int(),
+      reason: z.string(),
+      dueAtMs: z.number(),
+      /** Gone; in a dry run: would be gone. */
+      isDue: z.boolean(),
+    }),
+  ),
+  /** Items that the answer had no room for; the totals count them. */
+  leftOff: z.int(),
+  counts: z.record(z.enum(KINDS), z.int()),
+  /** Of files: manifests and links are rows of the index. */
+  freedBytes: z.int(),
+})
+
 export const FAILURE = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
 
+export type CollectionView = z.infer<typeof COLLECTION>
 export type StatusView = z.infer<typeof STATUS>
 export type RecordsPage = z.infer<typeof RECORDS_PAGE>
 export type RecordsView = z.infer<typeof RECORDS>

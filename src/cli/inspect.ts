@@ -1,5 +1,5 @@
 /** `entrepot status|jobs|records`: what a running node says of itself. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { RecordsView, StatusView } from '../admin/views.ts'
 import type { JobView } from '../events/mesh-event.ts'
 import { EntrepotError } from '../lib/errors.ts'
@@ -8,6 +8,7 @@ import { bytesText, print, printJson, table } from './output.ts'
 
 interface Options {
   readonly url: string
+  readonly tlsCa?: string
   readonly json?: boolean
 }
 
@@ -19,11 +20,14 @@ export function addInspectCommands(program: Command): void {
       .command(name)
       .description(description)
       .option('--url <url>', 'registry address of the node', DEFAULT_URL)
+      .addOption(
+        new Option('--tls-ca <file>', 'authority of its certificate, PEM').env('ENTREPOT_TLS_CA'),
+      )
       .option('--json', 'print the answer as JSON')
 
   command('status', 'the node, its neighbours and what it is doing').action(
-    async ({ url, json }: Options) => {
-      const status = await askNode<StatusView>(url, '/api/v1/status')
+    async ({ url, tlsCa, json }: Options) => {
+      const status = await askNode<StatusView>(url, '/api/v1/status', { tlsCa })
       if (json === true) printJson(status)
       else print(statusText(status))
     },
@@ -34,11 +38,11 @@ export function addInspectCommands(program: Command): void {
     .option('--cancel <id>', 'hold a job until a retry or newer news')
     .option('--retry <id>', 'run a held or waiting job now')
     .action(async (options: Options & { state?: string; cancel?: string; retry?: string }) => {
-      const { url, json, state, cancel, retry } = options
+      const { url, tlsCa, json, state, cancel, retry } = options
       const act = cancel === undefined ? (['retry', retry] as const) : (['cancel', cancel] as const)
       if (act[1] !== undefined) {
         const path = `/api/v1/jobs/${encodeURIComponent(act[1])}/${act[0]}`
-        const job = await askNode<JobView>(url, path, { method: 'POST' })
+        const job = await askNode<JobView>(url, path, { method: 'POST', tlsCa })
         if (json === true) printJson(job)
         else print(jobsText([job]))
         return
@@ -47,6 +51,7 @@ export function addInspectCommands(program: Command): void {
       const { jobs } = await askNode<{ readonly jobs: readonly JobView[] }>(
         url,
         `/api/v1/jobs${query}`,
+        { tlsCa },
       )
       if (json === true) printJson(jobs)
       else print(jobs.length === 0 ? 'no jobs' : jobsText(jobs))
@@ -54,14 +59,16 @@ export function addInspectCommands(program: Command): void {
 
   command('records', 'what the node knows, holds and plans for REPOSITORY or REPOSITORY:TAG')
     .argument('<image>', 'REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST')
-    .action(async (image: string, { url, json }: Options) => {
+    .action(async (image: string, { url, tlsCa, json }: Options) => {
       const { repository, reference } = parseImage(image)
       const query = new URLSearchParams({
         repository,
         ...(reference === undefined ? {} : { reference }),
       })
       const path = `/api/v1/records?${query.toString()}`
-      const { records } = await askNode<{ readonly records: readonly RecordsView[] }>(url, path)
+      const { records } = await askNode<{ readonly records: readonly RecordsView[] }>(url, path, {
+        tlsCa,
+      })
       if (json === true) printJson(records)
       else
         print(

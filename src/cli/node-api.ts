@@ -1,15 +1,24 @@
 /** Asks a node's administration API. */
-import { request } from 'undici'
-import { EntrepotError, messageOf } from '../lib/errors.ts'
+import { Agent, request } from 'undici'
+import { authoritiesIn, trusting } from '../lib/certificate.ts'
+import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
+import { readFiles } from '../lib/watched-files.ts'
 
 /** A node answers from memory and its index, milliseconds. */
 const TIMEOUT_MS = 10_000
 
-/** @throws CONFIG_INVALID, NODE_UNREACHABLE, NODE_REFUSED with the node's own message */
+export interface AskOptions {
+  readonly method?: 'GET' | 'POST'
+  /** File of authorities to believe beside the system's. */
+  readonly tlsCa?: string | undefined
+  readonly timeoutMs?: number
+}
+
+/** @throws CONFIG_INVALID, TLS_INVALID, NODE_UNREACHABLE, NODE_REFUSED with the node's own message */
 export async function askNode<T>(
   url: string,
   path: string,
-  { method = 'GET' }: { readonly method?: 'GET' | 'POST' } = {},
+  { method = 'GET', tlsCa, timeoutMs = TIMEOUT_MS }: AskOptions = {},
 ): Promise<T> {
   if (!URL.canParse(path, url)) {
     const message = `--url must be the registry address of a node, e.g. http://127.0.0.1:5000; got ${url}`
@@ -17,10 +26,11 @@ export async function askNode<T>(
   }
   const answer = await request(new URL(path, url), {
     method,
-    headersTimeout: TIMEOUT_MS,
-    bodyTimeout: TIMEOUT_MS,
+    ...(url.startsWith('https:') ? { dispatcher: await agentTrusting(tlsCa) } : {}),
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
   }).catch((cause: unknown) => {
-    const message = `no node answers at ${url}: ${messageOf(cause)}. Is it running, and is --url its registry address?`
+    const message = `no node answers at ${url}: ${messageOf(cause)}. ${adviceOn(cause)}`
     throw new EntrepotError('NODE_UNREACHABLE', message, { cause })
   })
   const body = (await answer.body.json().catch(() => undefined)) as
@@ -29,4 +39,19 @@ export async function askNode<T>(
   if (answer.statusCode < 300 && body !== undefined) return body
   const why = body?.error?.message ?? `status ${answer.statusCode}`
   throw new EntrepotError('NODE_REFUSED', `${url}${path}: ${why}`)
+}
+
+async function agentTrusting(tlsCa: string | undefined): Promise<Agent> {
+  const files = await readFiles(tlsCa === undefined ? [] : [tlsCa])
+  return new Agent({ connect: { secureContext: trusting(files.flatMap(authoritiesIn)) } })
+}
+
+/** Codes of OpenSSL and Node.js for a certificate that is not accepted. */
+const OF_CERTIFICATES = /CERT|SELF_SIGNED|UNABLE_TO|_ISSUER|INVALID_CA/
+
+function adviceOn(cause: unknown): string {
+  if (!OF_CERTIFICATES.test(codeOf(cause) ?? '')) {
+    return 'Is it running, and is --url its registry address?'
+  }
+  return 'Name the authority of its certificate, or the certificate itself where it is self-signed, with --tls-ca FILE'
 }

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { codeOf } from '../lib/errors.ts'
+import { addGcCommand } from './gc.ts'
 import { addIdentityCommands } from './identity.ts'
 import { addInspectCommands } from './inspect.ts'
 import { failureText } from './output.ts'
@@ -28,6 +29,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   addIdentityCommands(program)
   addTopologyCommands(program)
   addInspectCommands(program)
+  addGcCommand(program)
   try {
     await program.parseAsync(words, { from: 'user' })
     return Number(process.exitCode ?? 0)

@@ -32,6 +32,11 @@ export function addServeCommand(program: Command): void {
       env('--data <dir>', 'where the node keeps its content', 'DATA').makeOptionMandatory(),
     )
     .addOption(env('--listen <host:port>', 'registry address (default: of the endpoint)', 'LISTEN'))
+    .addOption(env('--tls-cert <file>', 'certificate of the registry, PEM', 'TLS_CERT'))
+    .addOption(env('--tls-key <file>', 'its key, PEM', 'TLS_KEY'))
+    .addOption(
+      env('--tls-ca <file>', 'authorities to believe when other nodes are asked', 'TLS_CA'),
+    )
     .addOption(
       env('--mesh-listen <multiaddr>', 'address for neighbours (default: mesh)', 'MESH_LISTEN'),
     )
@@ -43,8 +48,31 @@ export function addServeCommand(program: Command): void {
         'ANONYMOUS',
       ).choices(ANONYMOUS_RIGHTS),
     )
+    .addOption(
+      env(
+        '--keep-superseded <time>',
+        'manifests stay so long once no tag shows them (default 7d)',
+        'KEEP_SUPERSEDED',
+      ),
+    )
+    .addOption(
+      env(
+        '--keep-unused <time>',
+        'blobs and uploads stay so long without a user (default 24h)',
+        'KEEP_UNUSED',
+      ),
+    )
     .addOption(env('--workers <n>', 'images fetched side by side (default 4)', 'WORKERS'))
+    .addOption(
+      env('--readers <n>', 'threads that serve blobs beside the main one (default 0)', 'READERS'),
+    )
     .addOption(env('--log-level <level>', 'default info', 'LOG_LEVEL').choices(LOG_LEVELS))
+    .addOption(
+      new Option(
+        '--limit <name=value>',
+        'a bound other than its default, repeatable; docs/OPERATIONS.md lists them (env: ENTREPOT_LIMIT_<NAME>)',
+      ).argParser((text: string, before: readonly string[] = []) => [...before, text]),
+    )
     .addOption(new Option('--with-parent', 'end when standard input ends').hideHelp())
     .action(serve)
 }
@@ -53,7 +81,7 @@ async function serve(
   flags: NodeFlags & { readonly topology: string; readonly withParent?: boolean },
 ): Promise<void> {
   const { topology } = await loadTopology(flags.topology)
-  const config = resolveConfig(flags, topology)
+  const config = resolveConfig(flags, topology, process.env)
   refuseMissingEndpoint(topology, config.node)
   const stopped = untilStopped(flags.withParent === true)
   const node = await createNode(config, topology)

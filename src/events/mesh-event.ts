@@ -35,6 +35,12 @@ export interface JobView {
   readonly changedAtMs: number
 }
 
+/**
+ * A manifest or a blob's link is what a repository may serve; a blob is a file of the disk, without a repository that has
+ * it; a stage is a blob on its way in, an upload a client's session.
+ */
+export type CollectedKind = 'manifest' | 'link' | 'blob' | 'stage' | 'upload'
+
 export type MeshEvent =
   /** A record that this node did not know is stored: known, relayed, maybe wanted. */
   | { readonly kind: 'record-stored'; readonly signed: SignedRecord; readonly arrival: Arrival }
@@ -70,6 +76,16 @@ export type MeshEvent =
       readonly sizeBytes: number
       readonly from: NodeName
     }
+  /** The collector took what nothing needed any more. */
+  | {
+      readonly kind: 'content-collected'
+      readonly counts: Readonly<Record<CollectedKind, number>>
+      /** Bytes of files that are gone from the disk. */
+      readonly freedBytes: number
+    }
+  /** The bytes of a blob are not what they must be: it counts as absent from now on, and is fetched again. */
+  | { readonly kind: 'blob-damaged'; readonly digest: Digest; readonly why: string }
+  | { readonly kind: 'blob-repaired'; readonly digest: Digest }
 
 export type MeshEventKind = MeshEvent['kind']
 export type EventOf<K extends MeshEventKind> = Extract<MeshEvent, { readonly kind: K }>

@@ -93,6 +93,8 @@ export function createFeedServer({
   }
 
   async function passes(entry: Entry, filter: Filter): Promise<boolean> {
+    // Adopted: there is nothing to tell of it.
+    if (entry.history.length === 0) return false
     const newest = visibleOf(entry.history)?.record ?? entry.history[0]?.record
     return filter.passes(itemOf(entry.key, newest), naming)
   }

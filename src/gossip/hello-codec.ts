@@ -23,6 +23,12 @@ const HELLO = z.object({
     .url({ protocol: /^https?$/ })
     .max(2048)
     .optional(),
+  /** SHA-256 of the public key of the certificate that its registry serves now, hex; a list, so that a release may serve two. */
+  fingerprints: z
+    .array(z.string().regex(/^[0-9a-f]{64}$/))
+    .min(1)
+    .max(4)
+    .optional(),
   /** With it the receiver may read bytes at the sender. It goes into a header: printable ASCII. */
   token: z
     .string()

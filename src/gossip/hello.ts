@@ -24,13 +24,27 @@ export interface HelloDeps {
   readonly network: Network
   readonly topology: Topology
   readonly neighbours: Neighbours
-  readonly self: { readonly peerId: PeerId; readonly epoch: string; readonly endpoint?: string }
+  readonly self: {
+    readonly peerId: PeerId
+    readonly epoch: string
+    readonly endpoint?: string
+    /** Of the keys that the registry serves now; undefined without TLS. */
+    readonly fingerprints?: () => readonly string[] | undefined
+  }
   /** A token for the neighbour, with which it reads bytes here. */
   readonly issueToken: (node: NodeName) => string
   readonly events: EventBus
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+}
+
+export interface Greeter {
+  /**
+   * Says hello once more to a neighbour that is up, and takes what it answers: both learn what has changed since.
+   * Whoever asks meanwhile gets the same answer. @throws when none comes in time
+   */
+  again(node: NodeName): Promise<void>
 }
 
 const RETRY = { firstMs: 250, capMs: 10_000 }
@@ -49,10 +63,19 @@ const MAX_COMPLAINTS = 100
  * Greets every neighbour that comes up. The smaller peer id asks; the greater one asks too if nobody did, since the other
  * end may not have noticed that this connection replaces a dead one. A hello twice does no harm.
  */
-export function createHello(deps: HelloDeps): void {
+export function createHello(deps: HelloDeps): Greeter {
   const { network, topology, neighbours, self, issueToken, events, clock, random, logger } = deps
   const greeting = new Map<PeerId, AbortController>()
   const complaints = createSeenSet({ limit: MAX_COMPLAINTS })
+  /** One a connection: hellos that get lost must not use up the few that are valid at once. */
+  const tokens = new Map<NodeName, string>()
+  const underWay = new Map<NodeName, Promise<void>>()
+
+  function tokenFor(node: NodeName): string {
+    const token = tokens.get(node) ?? issueToken(node)
+    tokens.set(node, token)
+    return token
+  }
 
   const own = (node: NodeName): Hello => ({
     version: HELLO_VERSION,
@@ -62,7 +85,8 @@ export function createHello(deps: HelloDeps): void {
     now: clock.now(),
     epoch: self.epoch,
     ...(self.endpoint === undefined ? {} : { endpoint: self.endpoint }),
-    token: issueToken(node),
+    ...fingerprintsOf(self.fingerprints?.()),
+    token: tokenFor(node),
   })
 
   /** What the neighbour said; or why the two cannot work together, and what to do. */
@@ -83,10 +107,14 @@ export function createHello(deps: HelloDeps): void {
   }
 
   function accept(node: NodeName, hello: Hello): void {
-    const { generation, hash: topologyHash, epoch, endpoint, token } = hello
-    const facts = { generation, topologyHash, epoch, token, clockOffsetMs: hello.now - clock.now() }
+    const { generation, hash: topologyHash, epoch, endpoint, fingerprints, token } = hello
+    const facts = {
+      ...{ generation, topologyHash, epoch, token, clockOffsetMs: hello.now - clock.now() },
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...fingerprintsOf(fingerprints),
+    }
     const wasUp = neighbours.isUp(node)
-    if (!neighbours.greeted(node, endpoint === undefined ? facts : { ...facts, endpoint })) return
+    if (!neighbours.greeted(node, facts)) return
     if (wasUp) return
     if (topologyHash !== topology.hash) {
       logger.warn({ neighbour: node, generation }, 'neighbour runs another topology')
@@ -141,6 +169,15 @@ export function createHello(deps: HelloDeps): void {
     greeting.delete(peer)
   }
 
+  async function askAgain(node: NodeName): Promise<void> {
+    const peer = topology.nodes.get(node)?.peerId as PeerId | undefined
+    if (peer === undefined || !neighbours.isUp(node)) throw new Error(`${node} is not connected`)
+    const { signal } = new AbortController()
+    const said = judge(decodeHello(await ask(peer, encodeHello(own(node)), signal)))
+    if (typeof said === 'string') throw new Error(said)
+    if (neighbours.isUp(node)) accept(node, said)
+  }
+
   network.handle(HELLO_PROTOCOL, async (frame, { peer, signal }) => {
     const node = nodeOfPeer(topology, peer)
     if (node === undefined) throw new Error('hello of a peer that is not in the topology')
@@ -172,8 +209,22 @@ export function createHello(deps: HelloDeps): void {
   network.onDown((peer) => {
     stopGreeting(peer)
     const node = nodeOfPeer(topology, peer)
-    if (node === undefined || !neighbours.isUp(node)) return
+    if (node === undefined) return
+    tokens.delete(node)
+    if (!neighbours.isUp(node)) return
     neighbours.lost(node)
     events.emit({ kind: 'neighbour-down', node })
   })
+
+  return {
+    again: (node) => {
+      const asked = underWay.get(node) ?? askAgain(node).finally(() => underWay.delete(node))
+      underWay.set(node, asked)
+      return asked
+    },
+  }
+}
+
+function fingerprintsOf(fingerprints: readonly string[] | undefined) {
+  return fingerprints === undefined ? {} : { fingerprints: [...fingerprints] }
 }

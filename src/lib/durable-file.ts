@@ -1,5 +1,5 @@
 /** Files that survive a power cut: written beside, made durable, renamed, and the rename made durable too. */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
@@ -46,5 +46,27 @@ export async function makeDirectoryDurably(path: string): Promise<void> {
   for (let at = dirname(path); ; at = dirname(at)) {
     await syncDirectory(at)
     if (at === top || at === dirname(at)) return
+  }
+}
+
+/** Bytes of one write of a probe. */
+const PROBE_PIECE = 1024 * 1024
+
+/** Resolves when `bytes` could be written to a new file at `path` and made durable; the file goes again. @throws the disk's error */
+export async function probeDisk(path: string, bytes: number): Promise<void> {
+  // Bytes that do not compress: some file systems would store zeros in no space at all.
+  const piece = randomBytes(Math.min(bytes, PROBE_PIECE))
+  try {
+    const file = await open(path, 'w')
+    try {
+      for (let left = bytes; left > 0; left -= piece.length) {
+        await file.writeFile(piece.subarray(0, left))
+      }
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  } finally {
+    await rm(path, { force: true })
   }
 }

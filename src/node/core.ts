@@ -7,7 +7,7 @@ import { createAdmission } from '../gossip/admission.ts'
 import { type Announcer, createAnnouncer } from '../gossip/announcer.ts'
 import { createFeedReader } from '../gossip/feed-reader.ts'
 import { createFeedServer } from '../gossip/feed-server.ts'
-import { createHello } from '../gossip/hello.ts'
+import { createHello, type Greeter } from '../gossip/hello.ts'
 import { createListener } from '../gossip/listener.ts'
 import type { Network } from '../gossip/network.ts'
 import { createReceiver } from '../gossip/receiver.ts'
@@ -28,17 +28,22 @@ import { createAuthor } from '../record/author.ts'
 import { visibleOf } from '../record/history.ts'
 import type { Identity } from '../record/identity.ts'
 import { createLogicalClock } from '../record/time.ts'
+import { type BlobLeases, createBlobLeases } from '../storage/blob-leases.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
+import type { Graces } from '../storage/collected-item.ts'
+import { type Collector, createCollector } from '../storage/collector.ts'
 import type { ContentKeeper, ContentReader, ContentWriter } from '../storage/content.ts'
 import { createContentKeeper } from '../storage/content-keeper.ts'
 import { createContentReader } from '../storage/content-reader.ts'
-import { createContentRows } from '../storage/content-rows.ts'
+import { type ContentRows, createContentRows } from '../storage/content-rows.ts'
 import { createContentWriter } from '../storage/content-writer.ts'
+import { type Damage, openDamage } from '../storage/damage.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import { type Ledger, newestTime, openLedger } from '../storage/ledger.ts'
 import { createLinkJournal, type LinkFiles, type LinkJournal } from '../storage/link-journal.ts'
-import { referrersNaming, tagsNaming } from '../storage/naming.ts'
-import { flow, type Naming, sourcesOf, wants } from '../topology/flow.ts'
+import { itemOf, referrersNaming, tagsNaming } from '../storage/naming.ts'
+import type { UploadSessions } from '../storage/upload-sessions.ts'
+import { asksFor, flow, type Naming, sourcesOf, wants } from '../topology/flow.ts'
 import { topicsOf } from '../topology/groups.ts'
 import { originOf, writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
@@ -47,6 +52,7 @@ import { createFetcher } from '../transfer/fetcher.ts'
 import { createMeteredSource } from '../transfer/metered-source.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
 import { createDispatcher, type Dispatcher } from '../worker/dispatcher.ts'
+import { createRepairer } from '../worker/repairer.ts'
 import { createWorkerPool } from '../worker/worker-pool.ts'
 import { wire } from './wiring.ts'
 
@@ -57,6 +63,7 @@ export interface CoreDeps {
   readonly index: IndexDb
   readonly blobs: BlobStore
   readonly linkFiles: LinkFiles
+  readonly uploads: Pick<UploadSessions, 'list' | 'expire'>
   readonly network: Network
   readonly neighbours: Neighbours
   readonly source: RegistrySource
@@ -71,8 +78,12 @@ export interface CoreDeps {
 export interface CoreOptions {
   /** Jobs carried out side by side. */
   readonly workers: number
+  /** How long content stays that nothing needs. */
+  readonly graces: Graces
   /** Base URL of this node's registry, for neighbours whose file does not say. */
   readonly endpoint?: string
+  /** Of the keys that this node's registry serves now. */
+  readonly fingerprints?: () => readonly string[]
 }
 
 export interface Core extends AsyncDisposable {
@@ -81,8 +92,13 @@ export interface Core extends AsyncDisposable {
   readonly planner: Planner
   readonly queue: JobQueue
   readonly dispatcher: Dispatcher
+  readonly rows: ContentRows
   readonly links: LinkJournal
+  readonly damage: Damage
+  readonly leases: BlobLeases
+  readonly collector: Collector
   readonly announcer: Announcer
+  readonly greeter: Greeter
   /** Workers, network and the first scan begin. */
   start(): Promise<void>
   /** The first scan is over. */
@@ -114,10 +130,18 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const author = createAuthor({ identity, logicalClock }, { realm: topology.realm })
   const tagsMayMove = (repository: RepositoryName) =>
     originOf(topology, repository)?.immutableTags !== true
-  const keeper = createContentKeeper({ index, blobs, ledger, rows, events })
+  const damage = await openDamage({
+    index,
+    events,
+    clock,
+    logger: logger.child({ room: 'storage' }),
+  })
+  const leases = createBlobLeases({ clock, random }, { keepMs: options.graces.unusedMs })
+  const store = { index, blobs, leases, ledger, rows, damage, events }
+  const keeper = createContentKeeper(store)
   const content = {
-    ...createContentReader({ index, blobs }),
-    ...createContentWriter({ index, blobs, ledger, rows, author, events, tagsMayMove }),
+    ...createContentReader(store),
+    ...createContentWriter({ ...store, author, tagsMayMove }),
     ...keeper,
   }
 
@@ -140,20 +164,20 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const feedReader = building.use(
     createFeedReader({ ...gossip, filterFrom, admission, receiver, index }),
   )
-  const endpoint = options.endpoint === undefined ? {} : { endpoint: options.endpoint }
-  createHello({
+  const { workers, graces, ...served } = options
+  const greeter = createHello({
     ...gossip,
     neighbours,
-    self: { peerId: identity.peerId, epoch, ...endpoint },
+    self: { peerId: identity.peerId, epoch, ...served },
     issueToken: deps.issueToken,
   })
 
   const hasHolder = (repository: RepositoryName, digest: Digest) =>
     holders.of(repository, digest).size > 0
   const queueLogger = logger.child({ room: 'queue' })
-  const store = createJobStore({ index })
+  const jobStore = createJobStore({ index })
   const queue = building.use(
-    createJobQueue({ store, events, clock, random, logger: queueLogger, hasHolder }),
+    createJobQueue({ store: jobStore, events, clock, random, logger: queueLogger, hasHolder }),
   )
   const sources = {
     rank: ranking.rank,
@@ -163,6 +187,9 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const source = createMeteredSource(deps.source, meter)
   const fetcher = createFetcher({ source, blobs, sources, events })
   const workLogger = logger.child({ room: 'worker' })
+  const repairer = building.use(
+    createRepairer({ damage, index, blobs, fetcher, events, clock, random, logger: workLogger }),
+  )
   const dispatcher = building.use(
     createDispatcher({ planner, content: keeper, queue, ledger, logger: workLogger }),
   )
@@ -176,6 +203,8 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
       {
         fetcher,
         blobs,
+        leases,
+        damage,
         content,
         queue,
         clock,
@@ -183,7 +212,27 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
         consider: dispatcher.consider,
         isWanted,
       },
-      { workers: options.workers },
+      { workers },
+    ),
+  )
+
+  const asked = asksFor(topology, self)
+  const collector = building.use(
+    createCollector(
+      {
+        ...store,
+        uploads: deps.uploads,
+        rights: {
+          author,
+          isWriter,
+          isWanted: (key, record) => asked.passes(itemOf(key, record), naming),
+        },
+        oldestJobMs: queue.oldestMs,
+        clock,
+        random,
+        logger: logger.child({ room: 'storage' }),
+      },
+      graces,
     ),
   )
 
@@ -200,6 +249,16 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   })
 
   let isReady = false
+  function scan(): void {
+    dispatcher.considerAll().then(
+      () => {
+        isReady = true
+      },
+      (err: unknown) => workLogger.warn({ err }, 'ledger not looked through'),
+    )
+  }
+  // Keys whose turn came while nothing could be written, and what a failed batch left behind after all.
+  building.defer(index.onReopened(scan))
   const stop = new AbortController()
   building.defer(() => stop.abort())
   const parts = building.move()
@@ -209,16 +268,21 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     planner,
     queue,
     dispatcher,
+    rows,
     links,
+    damage,
+    leases,
+    collector,
     announcer,
+    greeter,
     isReady: () => isReady,
     start: async () => {
       await receiver.unpark()
       pool.start()
+      repairer.start()
       await network.start()
-      void dispatcher.considerAll().then(() => {
-        isReady = true
-      })
+      collector.start()
+      scan()
       void unparkInTime(receiver.unpark, clock, stop.signal, gossipLogger)
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),

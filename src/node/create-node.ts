@@ -5,6 +5,7 @@ import { Hono } from 'hono'
 import { createAccess } from '../access/create-access.ts'
 import { createAdminApp } from '../admin/admin-app.ts'
 import { createEventBus } from '../events/event-bus.ts'
+import { greetAll } from '../gossip/greet-all.ts'
 import { createLibp2pNetwork } from '../gossip/libp2p-network.ts'
 import { systemClock } from '../lib/clock.ts'
 import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
@@ -18,16 +19,23 @@ import { createRegistryApp } from '../registry/registry-app.ts'
 import { openDiskBlobStore } from '../storage/disk-blob-store.ts'
 import { createDiskLinkFiles } from '../storage/disk-link-files.ts'
 import { openIndexDb } from '../storage/index-db.ts'
+import { withSmallContent } from '../storage/small-content.ts'
 import { createUploadSessions } from '../storage/upload-sessions.ts'
 import { flow, neighboursOf } from '../topology/flow.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { createRegistryClient } from '../transfer/registry-client.ts'
+import { createBlobPermit } from './blob-permit.ts'
 import type { NodeConfig } from './config.ts'
-import { createCore } from './core.ts'
+import { type Core, createCore } from './core.ts'
+import { warnOfFileLimit } from './file-limit.ts'
 import { listenHttp } from './http-server.ts'
 import { loadIdentity } from './identity-file.ts'
+import { createLoopWatch } from './loop-watch.ts'
+import { startReaders } from './reader-pool.ts'
 import { createStatus } from './status.ts'
+import { openTlsFiles } from './tls-files.ts'
+import { openTrust } from './trust.ts'
 
 export interface MeshNode extends AsyncDisposable {
   /** Base URL of the registry, with the port that it really listens on. */
@@ -37,10 +45,6 @@ export interface MeshNode extends AsyncDisposable {
   /** Lets requests under way end, for at most `ms` milliseconds. */
   drain(ms: number): Promise<void>
 }
-
-/** Uploads without a byte for so long are removed, milliseconds: a client that pauses a night may go on. */
-const UPLOAD_IDLE_MS = 24 * 3_600_000
-const EXPIRE_EVERY_MS = 3_600_000
 
 /** @throws EntrepotError with what to do, when something of the machine or the files is not as it must be. */
 export async function createNode(config: NodeConfig, topology: Topology): Promise<MeshNode> {
@@ -53,9 +57,16 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
 
   await makeDataDirectory(dataDirectory)
   const identity = await loadOwnIdentity(config, topology)
-  const index = building.use(await openIndexDb(join(dataDirectory, 'entrepot', 'index')))
-  const blobs = await openDiskBlobStore({ directory: dataDirectory })
+  const index = building.use(
+    await openIndexDb(join(dataDirectory, 'entrepot', 'index'), {
+      clock,
+      random,
+      logger: logger.child({ room: 'storage' }),
+    }),
+  )
+  const blobs = withSmallContent(await openDiskBlobStore({ directory: dataDirectory }))
   const linkFiles = createDiskLinkFiles({ directory: dataDirectory })
+  const uploads = createUploadSessions({ blobs, index, clock }, config.bounds)
   const neighbours = createNeighbours({ topology, self, clock })
   const access = createAccess(
     {
@@ -64,7 +75,17 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
     },
     { anonymous: config.anonymous },
   )
-  const source = building.use(createRegistryClient({ connect: neighbours.endpointOf }))
+  const tlsLogger = logger.child({ room: 'node' })
+  const tls =
+    config.tls && building.use(await openTlsFiles(config.tls, { clock, logger: tlsLogger }))
+  const trust = building.use(await openTrust(config.tlsCa, { clock, logger: tlsLogger }))
+  const source = building.use(
+    createRegistryClient({
+      connect: neighbours.endpointOf,
+      greetAgain: (node) => core.greeter.again(node),
+      trust: trust.context,
+    }),
+  )
   const network = building.use(
     await createLibp2pNetwork(
       {
@@ -86,7 +107,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
     events.emit({ kind: 'stranger-refused', peerId, address })
   })
   const { endpoint } = topology.nodes.get(self) ?? {}
-  const core = building.use(
+  const core: Core = building.use(
     await createCore(
       {
         topology,
@@ -95,6 +116,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
         index,
         blobs,
         linkFiles,
+        uploads,
         network,
         neighbours,
         source,
@@ -104,16 +126,23 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
         random,
         logger,
       },
-      { workers: config.workers, ...(endpoint === undefined ? {} : { endpoint }) },
+      {
+        workers: config.workers,
+        graces: config.graces,
+        ...(endpoint === undefined ? {} : { endpoint }),
+        ...(tls === undefined ? {} : { fingerprints: () => [tls.pair().fingerprint] }),
+      },
     ),
   )
-  const uploads = createUploadSessions({ blobs, index, clock })
 
   const status = createStatus({ ...core, topology, self, identity, neighbours, events, clock })
   const app = new Hono()
   const registryLogger = logger.child({ room: 'registry' })
   const refusal = (repository: RepositoryName) => refuseWriting(topology, self, repository)
   const stopping = new AbortController()
+  await warnOfFileLimit(registryLogger, config.bounds)
+  const loop = createLoopWatch({ clock, logger: registryLogger }, config.bounds)
+  building.defer(() => loop.close())
   app.route(
     '/',
     createAdminApp({
@@ -133,24 +162,61 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
       content: core.content,
       blobs,
       uploads,
+      leases: core.leases,
+      damage: core.damage,
       access,
       refusal,
+      isLate: loop.isLate,
+      maxManifestBytes: config.bounds.manifestBytes,
       logger: registryLogger,
     }) as never,
   )
-  const http = await listenHttp(app as never, config.listen)
+  const http = await listenHttp(
+    { app: app as never, clock, logger: tlsLogger, tls },
+    {
+      ...config.listen,
+      bounds: config.bounds,
+      ...(config.readers === 0 ? {} : { sharing: 'first' as const }),
+    },
+  )
   building.defer(() => http.close())
+  const readers =
+    config.readers === 0
+      ? undefined
+      : building.use(
+          await startReaders(
+            {
+              app: app as never,
+              permit: createBlobPermit({
+                access,
+                blobs,
+                content: core.content,
+                leases: core.leases,
+              }),
+              damage: core.damage,
+              clock,
+              logger: tlsLogger,
+              tls,
+            },
+            {
+              count: config.readers,
+              directory: join(dataDirectory, 'entrepot'),
+              node: self,
+              listen: { ...config.listen, port: http.port },
+              bounds: config.bounds,
+              logLevel: config.logLevel,
+            },
+          ),
+        )
+  tls?.onChange(() => greetAll({ greeter: core.greeter, neighbours, logger: tlsLogger }))
 
   await core.start()
-  const stop = new AbortController()
-  building.defer(() => stop.abort())
-  void expireUploads(stop.signal)
   logger.info({ peerId: identity.peerId, port: http.port, mesh: network.addresses() }, 'node is up')
 
   const parts = building.move()
   const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host
   return {
-    url: `http://${host}:${http.port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${host}:${http.port}`,
     peerId: identity.peerId,
     meshAddresses: network.addresses(),
     drain: async (ms) => {
@@ -158,19 +224,13 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
       stopping.abort()
       const over = new AbortController()
       const timeUp = clock.sleep(ms, { signal: over.signal }).catch(() => {})
-      await Promise.race([Promise.all([http.drain(), core.links.settled()]), timeUp])
+      await Promise.race([
+        Promise.all([http.drain(), readers?.drain(), core.links.settled()]),
+        timeUp,
+      ])
       over.abort()
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
-  }
-
-  async function expireUploads(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await uploads
-        .expire(UPLOAD_IDLE_MS)
-        .catch((err: unknown) => logger.warn({ err }, 'uploads not expired'))
-      await clock.sleep(EXPIRE_EVERY_MS, { signal }).catch(() => {})
-    }
   }
 }
 

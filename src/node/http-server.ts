@@ -1,10 +1,20 @@
 /** The HTTP server of a node: the registry and the administration API on one port. */
-import type { Server } from 'node:http'
-import { createAdaptorServer } from '@hono/node-server'
+import { createServer as createPlainServer, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Hono } from 'hono'
+import type { Clock } from '../lib/clock.ts'
 import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Bounds } from './bounds.ts'
+import { takeCaller } from './forward.ts'
+import { createRequestGate } from './request-gate.ts'
+import { createRequestListener } from './request-listener.ts'
+import { createStallWatch } from './stall-watch.ts'
+import type { TlsFiles } from './tls-files.ts'
+import { followTls, tlsOptions } from './tls-server.ts'
 
 export interface HttpServer {
+  /** 0 for a socket of the file system. */
   readonly port: number
   /** No new requests; resolves when those under way have ended. */
   drain(): Promise<void>
@@ -12,39 +22,69 @@ export interface HttpServer {
   close(): void
 }
 
-/** A request's headers must be in by then, milliseconds: slow senders do not hold sockets. */
-const HEADERS_TIMEOUT_MS = 20_000
-/**
- * A socket in the middle of a request without a byte either way is cut after this, milliseconds: a stalled client must not hold
- * a session for ever, and the check of a large blob at its end is silent for as long as a slow disk takes.
- */
-const STALL_MS = 300_000
-/** An idle connection is kept for the next request, milliseconds: longer than common clients and proxies keep theirs. */
-const KEEP_ALIVE_MS = 75_000
-/** A path has a repository name, a digest and percent signs; a token fits: headers, bytes. */
-const MAX_HEADER_BYTES = 16 * 1024
+/** Looks at unfinished headers in one header timeout: a slow sender is cut at the latest a quarter after its time. */
+const HEADER_LOOKS = 4
+/** Dropped connections are reported once in so long, milliseconds: a flood must not fill the log. */
+const DROPS_QUIET_MS = 60_000
+
+export interface HttpServerDeps {
+  readonly app: Hono<never>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** With it the server speaks TLS, and nothing else. */
+  readonly tls?: TlsFiles | undefined
+}
+
+export type HttpServerOptions = (TcpListen | ForwardListen) & { readonly bounds: Bounds }
+
+interface TcpListen {
+  readonly host: string
+  readonly port: number
+  /** Threads of the node share the port: `first` finds it free and opens it to the others. */
+  readonly sharing?: 'first' | 'other'
+}
+
+/** A socket of the file system, for requests that reader threads hand over. */
+interface ForwardListen {
+  readonly path: string
+}
 
 /** @throws PORT_TAKEN, LISTEN_FAILED */
 export async function listenHttp(
-  app: Hono<never>,
-  { host, port }: { readonly host: string; readonly port: number },
+  deps: HttpServerDeps,
+  options: HttpServerOptions,
 ): Promise<HttpServer> {
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    // A layer of any size over a slow link takes as long as it takes: only silence is cut, see STALL_MS.
-    serverOptions: {
-      requestTimeout: 0,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      noDelay: true,
-    },
-  }) as Server
-  server.timeout = STALL_MS
-  await listen(server, host, port)
+  const { app, clock, logger, tls } = deps
+  const { bounds } = options
+  const gate = createRequestGate({ logger }, bounds)
+  const listener = createRequestListener({ app, gate, logger })
+  const serverOptions = {
+    // A layer of any size over a slow link takes as long as it takes: the stall watch cuts who sends next to nothing.
+    requestTimeout: 0,
+    headersTimeout: bounds.headerTimeout,
+    connectionsCheckingInterval: bounds.headerTimeout / HEADER_LOOKS,
+    keepAliveTimeout: bounds.idleTimeout,
+    maxHeaderSize: bounds.headerBytes,
+    noDelay: true,
+  }
+  const server =
+    tls === undefined
+      ? createPlainServer(serverOptions, listener)
+      : createTlsServer({ ...serverOptions, ...tlsOptions(tls.pair()) }, listener)
+  if (tls !== undefined) followTls(server as TlsServer, tls, logger)
+  server.maxConnections = bounds.connections
+  reportDrops(server, deps, options)
+  if ('path' in options) server.prependListener('request', takeCaller)
+  // A shared port is given to every process of the user that asks: two nodes by mistake on one would answer for each other.
+  if ('sharing' in options && options.sharing === 'first') await expectFree(options)
+  await listen(server, options)
+  // In the turn in which it listens, before any request: a server that never did has no timers to end.
+  const stalls = createStallWatch({ clock, logger }, bounds)
+  server.prependListener('request', stalls.watch)
+  server.once('close', stalls.close)
   const address = server.address()
   return {
-    port: typeof address === 'object' && address !== null ? address.port : port,
+    port: typeof address === 'object' && address !== null ? address.port : 0,
     drain: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -57,8 +97,35 @@ export async function listenHttp(
   }
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+function reportDrops(
+  server: Server,
+  { clock, logger }: HttpServerDeps,
+  { bounds }: HttpServerOptions,
+): void {
+  let quietUntil = 0
+  server.on('drop', () => {
+    if (clock.now() < quietUntil) return
+    quietUntil = clock.now() + DROPS_QUIET_MS
+    logger.warn({ connections: bounds.connections }, 'too many connections: new ones are closed')
+  })
+}
+
+async function expectFree({ host, port }: TcpListen): Promise<void> {
+  const probe = createPlainServer()
+  await listen(probe, { host, port })
+  await new Promise((resolve) => probe.close(resolve))
+}
+
+async function listen(server: Server, to: TcpListen | ForwardListen): Promise<void> {
+  if ('path' in to) {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(to.path, resolve)
+    })
+    return
+  }
+  const { host, port, sharing } = to
+  await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       if (codeOf(cause) === 'EADDRINUSE') {
         const message = `port ${port} on ${host} is taken by another process; stop it, or choose another with --listen`
@@ -68,6 +135,6 @@ function listen(server: Server, host: string, port: number): Promise<void> {
       const message = `cannot listen on ${host}:${port}: ${messageOf(cause)}`
       reject(new EntrepotError('LISTEN_FAILED', message, { cause }))
     })
-    server.listen(port, host, () => resolve())
+    server.listen({ port, host, reusePort: sharing !== undefined }, resolve)
   })
 }

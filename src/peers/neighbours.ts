@@ -11,6 +11,8 @@ export interface HelloFacts {
   readonly epoch: string
   /** Base URL of its registry; the topology's one counts where the neighbour names none. */
   readonly endpoint?: string
+  /** Of the keys with which its registry proves itself over TLS; see `fingerprintOf`. */
+  readonly fingerprints?: readonly string[]
   /** For reading bytes there. */
   readonly token: string
   /** Its clock minus ours, milliseconds, network delay included. */
@@ -26,6 +28,13 @@ export interface Neighbour {
   readonly lastError?: string
 }
 
+/** Where the registry of a neighbour is, and what is needed to read there. */
+export interface Endpoint {
+  readonly endpoint: string
+  readonly token: string
+  readonly fingerprints?: readonly string[]
+}
+
 export interface Neighbours {
   /** It is connected and has said hello. @returns false for a node that is no neighbour. */
   greeted(name: NodeName, facts: HelloFacts): boolean
@@ -33,7 +42,7 @@ export interface Neighbours {
   failed(name: NodeName, reason: string): void
   isUp(name: NodeName): boolean
   /** Where its registry is, while it is up. */
-  endpointOf(name: NodeName): { readonly endpoint: string; readonly token: string } | undefined
+  endpointOf(name: NodeName): Endpoint | undefined
   list(): readonly Neighbour[]
 }
 
@@ -71,8 +80,10 @@ export function createNeighbours({ topology, self, clock }: NeighboursDeps): Nei
     endpointOf: (name) => {
       const row = rows.get(name)
       if (row?.state !== 'up' || row.facts === undefined) return undefined
+      const { token, fingerprints } = row.facts
       const endpoint = topology.nodes.get(name)?.endpoint ?? row.facts.endpoint
-      return endpoint === undefined ? undefined : { endpoint, token: row.facts.token }
+      if (endpoint === undefined) return undefined
+      return fingerprints === undefined ? { endpoint, token } : { endpoint, token, fingerprints }
     },
     list: () => [...rows.values()],
   }

@@ -23,6 +23,8 @@ export type RefusalReason =
   | 'not-wanted'
   | 'deleted-at-origin'
   | 'absent'
+  /** It was in the directory before the node: no record says anything of it. */
+  | 'adopted'
 
 export type Plan =
   | PullPlan
@@ -59,6 +61,9 @@ export function createPlanner({ inventory, wanted, naming, isWriter }: PlannerDe
       const { repository, reference } = key
       const entry = inventory.entry(key)
       if (entry === undefined) return refuse(key, 'unknown')
+      if (entry.history.length === 0) {
+        return refuse(key, entry.held === undefined ? 'absent' : 'adopted')
+      }
       const visible = visibleOf(entry.history)
       if (visible === undefined) {
         const isHere =
@@ -68,7 +73,8 @@ export function createPlanner({ inventory, wanted, naming, isWriter }: PlannerDe
         return isWriter(repository) ? { kind: 'drop', key } : refuse(key, 'deleted-at-origin')
       }
       const { digest } = visible.record
-      if (entry.held?.digest === digest) return refuse(key, 'already-here')
+      const { held } = entry
+      if (held?.digest === digest && held.coverage === 'all') return refuse(key, 'already-here')
       if (!(await wanted.passes(itemOf(key, visible.record), naming)))
         return refuse(key, 'not-wanted')
       if (inventory.isComplete(repository, digest)) return { kind: 'show', key }

@@ -38,6 +38,8 @@ export interface JobQueue extends AsyncDisposable {
   retry(id: string): boolean
   list(): readonly JobView[]
   get(id: string): JobView | undefined
+  /** When the oldest job that has not ended was made, milliseconds since the Unix epoch; undefined without jobs. */
+  oldestMs(): number | undefined
   /** Jobs that are queued, running or waiting. */
   openCount(): number
 }
@@ -267,6 +269,13 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
     get: (id) => {
       const job = jobs.get(id)
       return job === undefined ? ended.findLast((view) => view.id === id) : viewOf(job)
+    },
+    oldestMs: () => {
+      let oldest: number | undefined
+      for (const { createdAtMs } of jobs.values()) {
+        oldest = Math.min(oldest ?? createdAtMs, createdAtMs)
+      }
+      return oldest
     },
     openCount: () => [...jobs.values()].filter(({ state }) => state !== 'held').length,
     [Symbol.asyncDispose]: async () => stop.abort(),

@@ -6,8 +6,8 @@ export function entityTag(digest: Digest): string {
 }
 
 /** Whether an If-None-Match names the digest: a list, weak tags and `*` too (RFC 9110 section 13.1.2). */
-export function namesDigest(header: string | null, digest: Digest): boolean {
-  if (header === null) return false
+export function namesDigest(header: string | undefined, digest: Digest): boolean {
+  if (header === undefined) return false
   const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
   return tags.includes('*') || tags.includes(entityTag(digest))
 }

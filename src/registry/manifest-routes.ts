@@ -1,7 +1,7 @@
 /** Manifests by tag and digest: byte for byte as pushed. */
 import { OciError } from '../oci/errors.ts'
-import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import { isDigest, type Reference, type RepositoryName } from '../oci/name.ts'
+import { sendBytes } from './blob-body.ts'
 import { IMMUTABLE } from './blob-routes.ts'
 import { entityTag, namesDigest } from './entity-tag.ts'
 import { authorize, authorizeWrite, type RegistryDeps, type RegistryRequest } from './request.ts'
@@ -15,6 +15,7 @@ export async function getManifest(
   authorize(deps, request, 'pull', repository)
   const stat = await deps.content.statManifest(repository, reference)
   if (stat === undefined) throw unknown(deps, repository, reference)
+  if (isDigest(reference)) deps.leases.touch(reference)
   const headers = {
     'content-type': stat.mediaType,
     'content-length': String(stat.size),
@@ -22,14 +23,14 @@ export async function getManifest(
     etag: entityTag(stat.digest),
     'cache-control': isDigest(reference) ? IMMUTABLE : 'no-cache',
   }
-  if (namesDigest(request.headers.get('if-none-match'), stat.digest))
+  if (namesDigest(request.header('if-none-match'), stat.digest))
     return new Response(null, { status: 304, headers })
   if (request.method === 'HEAD') return new Response(null, { headers })
   // By digest: a tag that moves meanwhile must not give other bytes than the headers say.
   const manifest = await deps.content.readManifest(repository, stat.digest)
   // Another size is damage: as good as absent, so that clients ask another node.
   if (manifest?.bytes.length !== stat.size) throw unknown(deps, repository, reference)
-  return new Response(Uint8Array.from(manifest.bytes), { headers })
+  return sendBytes(request, manifest.bytes, { status: 200, headers })
 }
 
 export async function putManifest(
@@ -39,8 +40,8 @@ export async function putManifest(
   reference: Reference,
 ): Promise<Response> {
   authorizeWrite(deps, request, 'push', repository)
-  const bytes = await readBody(request)
-  const mediaType = request.headers.get('content-type')?.split(';')[0]?.trim()
+  const bytes = await readBody(request, deps.maxManifestBytes)
+  const mediaType = request.header('content-type')?.split(';')[0]?.trim()
   const pushed = await deps.content.pushManifest({ repository, reference, mediaType, bytes })
   const headers = {
     location: `/v2/${repository}/manifests/${pushed.digest}`,
@@ -65,21 +66,21 @@ export async function deleteManifest(
   throw unknown(deps, repository, reference)
 }
 
-async function readBody({ body, headers }: RegistryRequest): Promise<Uint8Array> {
-  if (Number(headers.get('content-length') ?? 0) > MAX_MANIFEST_BYTES) throw tooLarge()
+async function readBody({ body, header }: RegistryRequest, limit: number): Promise<Uint8Array> {
+  if (Number(header('content-length') ?? 0) > limit) throw tooLarge(limit)
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of body()) {
     size += chunk.length
-    if (size > MAX_MANIFEST_BYTES) throw tooLarge()
+    if (size > limit) throw tooLarge(limit)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, size)
 }
 
 /** 413 is what HTTP says of a body that is too large; the code is the nearest of the specification. */
-function tooLarge(): OciError {
-  const message = `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`
+function tooLarge(limit: number): OciError {
+  const message = `a manifest has at most ${limit} bytes on this node`
   return new OciError('MANIFEST_INVALID', { message, status: 413 })
 }
 

@@ -6,7 +6,7 @@ export type RangeAsk =
   | { readonly kind: 'part'; readonly range: ByteRange }
   | { readonly kind: 'unsatisfiable' }
 
-export function parseRange(header: string | null, size: number): RangeAsk {
+export function parseRange(header: string | undefined, size: number): RangeAsk {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? '')
   const [, first = '', last = ''] = match ?? []
   if (match === null || (first === '' && last === '')) return { kind: 'whole' }

@@ -4,24 +4,33 @@ import type { Access, Action, Caller } from '../access/access.ts'
 import type { Logger } from '../lib/logger.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import type { BlobLeases } from '../storage/blob-leases.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { ContentReader, ContentWriter } from '../storage/content.ts'
+import type { DamageReports } from '../storage/damage.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
 
 export interface RegistryDeps {
   readonly content: ContentReader & ContentWriter
   readonly blobs: BlobStore
   readonly uploads: UploadSessions
+  readonly leases: Pick<BlobLeases, 'hold' | 'touch'>
+  readonly damage: DamageReports
   readonly access: Access
   /** Why this node may not write the repository, naming who may; undefined where it may. */
   readonly refusal: (repository: RepositoryName) => string | undefined
+  /** Whether the node is behind with its work: what can wait is put off. */
+  readonly isLate: () => boolean
+  /** Bytes. */
+  readonly maxManifestBytes: number
   readonly logger: Logger
 }
 
 export interface RegistryRequest {
   readonly method: string
   readonly query: URLSearchParams
-  readonly headers: Headers
+  /** A header's value by its name in lower case. */
+  readonly header: (name: string) => string | undefined
   readonly caller: Caller
   /** The body as it arrives; read it at most once. */
   readonly body: () => AsyncIterable<Uint8Array>

@@ -1,4 +1,5 @@
 /** Uploads: a session between POST and PUT, in one go, or no bytes at all where the blob can be mounted. */
+import { lendChunks } from '../lib/lent-chunks.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { parseRepositoryName, type RepositoryName } from '../oci/name.ts'
@@ -11,6 +12,7 @@ export async function postUpload(
   repository: RepositoryName,
 ): Promise<Response> {
   authorizeWrite(deps, request, 'push', repository)
+  if (deps.isLate()) throw tooBusy()
   const mount = request.query.get('mount')
   if (mount !== null && (await canMount(deps, request, mount))) {
     const digest = requireDigest(mount)
@@ -22,13 +24,23 @@ export async function postUpload(
   const id = await deps.uploads.begin(repository)
   if (digest === undefined) return accepted(repository, id, 0)
   try {
-    await deps.uploads.append(repository, id, request.body())
+    await deps.uploads.append(repository, id, lendChunks(request.body()))
   } catch (err) {
-    // The client never learned the id: nobody could resume it.
-    await deps.uploads.cancel(repository, id)
+    // The client never learned the id: nobody could resume it. Where its row stays (full disk), time removes it.
+    await deps.uploads.cancel(repository, id).catch(() => {})
     throw err
   }
   return finish(deps, repository, id, digest)
+}
+
+/** Seconds: the event loop is looked at every 5 s. */
+const RETRY_AFTER = '5'
+
+/** Only what begins is put off: reads and uploads under way make room by ending. */
+function tooBusy(): OciError {
+  const message = `this node is behind with its work; try again in ${RETRY_AFTER} s`
+  const headers = { 'retry-after': RETRY_AFTER }
+  return new OciError('TOOMANYREQUESTS', { message, status: 503, headers })
 }
 
 /** Repositories looked through for a blob that may come from any, at most; each is an index read, some 10 µs. Beyond: an upload. */
@@ -64,8 +76,8 @@ export async function patchUpload(
   id: string,
 ): Promise<Response> {
   authorizeWrite(deps, request, 'push', repository)
-  const at = chunkStart(request.headers)
-  const offset = await deps.uploads.append(repository, id, request.body(), { at })
+  const at = chunkStart(request)
+  const offset = await deps.uploads.append(repository, id, lendChunks(request.body()), { at })
   return accepted(repository, id, offset)
 }
 
@@ -78,8 +90,8 @@ export async function putUpload(
 ): Promise<Response> {
   authorizeWrite(deps, request, 'push', repository)
   const digest = requireDigest(request.query.get('digest') ?? '')
-  const at = chunkStart(request.headers)
-  await deps.uploads.append(repository, id, request.body(), { at })
+  const at = chunkStart(request)
+  await deps.uploads.append(repository, id, lendChunks(request.body()), { at })
   return finish(deps, repository, id, digest)
 }
 
@@ -106,11 +118,13 @@ export async function deleteUpload(
 }
 
 async function finish(
-  { uploads, content }: RegistryDeps,
+  { uploads, content, leases }: RegistryDeps,
   repository: RepositoryName,
   id: string,
   digest: Digest,
 ): Promise<Response> {
+  // Between its file and the row that links it nobody would miss it.
+  using _held = await leases.hold([digest])
   await uploads.finish(repository, id, digest)
   await content.linkBlob(repository, digest)
   return created(repository, digest)
@@ -124,15 +138,16 @@ function requireDigest(text: string): Digest {
 }
 
 /** Start of `Content-Range: <start>-<end>`; undefined without the header. */
-function chunkStart(headers: Headers): number | undefined {
-  const header = headers.get('content-range')
-  if (header === null) return undefined
-  const [, first, last] = /^(?:bytes )?(\d+)-(\d+)(?:\/(?:\d+|\*))?$/.exec(header) ?? []
+function chunkStart({ header }: RegistryRequest): number | undefined {
+  const range = header('content-range')
+  if (range === undefined) return undefined
+  const [, first, last] = /^(?:bytes )?(\d+)-(\d+)(?:\/(?:\d+|\*))?$/.exec(range) ?? []
   const start = Number(first)
   const length = Number(last) - start + 1
-  const sent = headers.get('content-length')
-  if (first !== undefined && length >= 0 && (sent === null || Number(sent) === length)) return start
-  const message = `expected Content-Range: <first byte>-<last byte> of a body that long, got "${header.slice(0, 100)}" with ${sent ?? 'no'} Content-Length`
+  const sent = header('content-length')
+  if (first !== undefined && length >= 0 && (sent === undefined || Number(sent) === length))
+    return start
+  const message = `expected Content-Range: <first byte>-<last byte> of a body that long, got "${range.slice(0, 100)}" with ${sent ?? 'no'} Content-Length`
   throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 416 })
 }
 

@@ -1,5 +1,7 @@
 /** Gathers small chunks into large writes: one batch fills while the one before it is written and hashed. */
 
+import { giveBack } from '../lib/lent-chunks.ts'
+
 /** Bytes of one write: a write per 16 KiB of socket data costs more than the disk. Two are in memory per append. */
 const BATCH_BYTES = 1024 * 1024
 
@@ -43,6 +45,8 @@ export async function appendInBatches(
   } finally {
     // What came before a cut is worth keeping: a resume goes on from there.
     await flush()
-    await writing
+    await writing.finally(() => {
+      for (const buffer of [filling, spare]) if (buffer !== undefined) giveBack(buffer)
+    })
   }
 }

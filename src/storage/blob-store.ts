@@ -31,6 +31,9 @@ export interface BlobStore {
   stages(): Promise<readonly StageStat[]>
   /** Stores bytes that are in memory already. @throws DIGEST_MISMATCH */
   put(digest: Digest, bytes: Uint8Array): Promise<void>
+  /** What the store has of the blob, and when it was written, milliseconds since the Unix epoch. Never from memory. */
+  written(digest: Digest): Promise<(BlobStat & { readonly atMs: number }) | undefined>
+  /** The caller sees to it that nobody writes the blob meanwhile. Streams that are open go on to their end. */
   delete(digest: Digest): Promise<boolean>
   list(): AsyncIterable<Digest>
 }

@@ -1,13 +1,15 @@
 /** What the mesh changes here: pulled images become visible in one commit, deletes of a writer are applied. */
 import type { EventBus } from '../events/event-bus.ts'
 import type { Digest } from '../oci/digest.ts'
-import { isDigest } from '../oci/name.ts'
+import { isDigest, type RepositoryName } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
 import { keyText, type RecordKey } from '../record/tag-record.ts'
+import type { BlobLeases } from './blob-leases.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { ContentKeeper } from './content.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
-import type { IndexDb, Transaction } from './index-db.ts'
+import type { Damage } from './damage.ts'
+import type { IndexDb, Reads, Transaction } from './index-db.ts'
 import { ENTRY, MANIFEST, PARENT, pairKey, SHOWS } from './index-tables.ts'
 import { historyOf, type Ledger } from './ledger.ts'
 
@@ -16,11 +18,13 @@ export interface ContentKeeperDeps {
   readonly blobs: BlobStore
   readonly ledger: Ledger
   readonly rows: ContentRows
+  readonly leases: Pick<BlobLeases, 'hold'>
+  readonly damage: Pick<Damage, 'mended'>
   readonly events: EventBus
 }
 
 export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
-  const { index, blobs, ledger, rows, events } = deps
+  const { index, blobs, leases, ledger, rows, damage, events } = deps
 
   /** Shows `digest` for the key if its newest record still says so. */
   function show(tx: Transaction, key: RecordKey, digest: Digest): boolean {
@@ -37,10 +41,16 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
     commitPulled: async ({ repository, manifests, references }) => {
       const root = manifests.at(-1)
       if (root === undefined) return
+      const names = manifests.flatMap(({ digest, manifest }) => [
+        digest,
+        ...manifest.blobs.map((blob) => blob.digest),
+      ])
+      using _held = await leases.hold(names)
       for (const { digest, bytes } of manifests) await blobs.put(digest, bytes)
       await index.transact((tx) => {
         for (const { digest, bytes, manifest } of manifests) {
           rows.putManifest(tx, repository, digest, manifestRow(manifest, bytes.length))
+          damage.mended(tx, digest)
         }
         for (const reference of references) show(tx, { repository, reference }, root.digest)
       })
@@ -50,7 +60,7 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
       index.transact((tx) => {
         const digest = visibleOf(historyOf(tx.get(ENTRY, keyText(key))))?.record.digest
         if (digest === undefined) return false
-        if (tx.get(MANIFEST, pairKey(key.repository, digest)) === undefined) return false
+        if (!isComplete(tx, key.repository, digest)) return false
         return show(tx, key, digest)
       }),
 
@@ -58,8 +68,9 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
       index.transact((tx) => {
         const { repository, reference } = key
         const row = tx.get(ENTRY, keyText(key))
-        // Newer news may have come since the delete was planned.
-        if (row === undefined || visibleOf(historyOf(row)) !== undefined) return
+        // Newer news may have come since the delete was planned; what was adopted has no record and no delete.
+        if (row === undefined || row.records.length === 0) return
+        if (visibleOf(historyOf(row)) !== undefined) return
         if (isDigest(reference)) {
           const named = pairKey(repository, reference)
           const isNamed = tx.get(SHOWS, named) !== undefined || tx.get(PARENT, named) !== undefined
@@ -71,7 +82,16 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
         tx.afterCommit(() => events.emit({ kind: 'visible-changed', key }))
       }),
 
-    isComplete: (repository, digest) =>
-      index.get(MANIFEST, pairKey(repository, digest)) !== undefined,
+    isComplete: (repository, digest) => isComplete(index, repository, digest),
   }
+}
+
+/** Index in index in index: deeper documents are not images. */
+const MAX_DEPTH = 4
+
+/** With its children: an adopted index may lack some of them. A damaged blob counts as here, it is repaired on its own. */
+export function isComplete(reads: Reads, repository: RepositoryName, digest: Digest, depth = 0): boolean {
+  const row = reads.get(MANIFEST, pairKey(repository, digest))
+  if (row === undefined || depth > MAX_DEPTH) return false
+  return row.manifests.every((child) => isComplete(reads, repository, child, depth + 1))
 }

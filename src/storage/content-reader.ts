@@ -5,6 +5,7 @@ import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import { isDigest } from '../oci/name.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { ContentReader, ManifestStat, Page, ReferrerDescriptor } from './content.ts'
+import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
 import {
   BLOB,
@@ -20,9 +21,10 @@ import {
 export interface ContentReaderDeps {
   readonly index: IndexDb
   readonly blobs: BlobStore
+  readonly damage: Pick<Damage, 'has' | 'report'>
 }
 
-export function createContentReader({ index, blobs }: ContentReaderDeps): ContentReader {
+export function createContentReader({ index, blobs, damage }: ContentReaderDeps): ContentReader {
   function stat(repository: RepositoryName, reference: Reference): ManifestStat | undefined {
     const digest = isDigest(reference) ? reference : index.get(TAG, pairKey(repository, reference))
     if (digest === undefined) return undefined
@@ -57,16 +59,23 @@ export function createContentReader({ index, blobs }: ContentReaderDeps): Conten
     statManifest: async (repository, reference) => stat(repository, reference),
     readManifest: async (repository, reference) => {
       const found = stat(repository, reference)
-      const bytes = found && (await blobs.readAll(found.digest))
-      return found && bytes && { digest: found.digest, mediaType: found.mediaType, bytes }
+      if (found === undefined) return undefined
+      const { digest, mediaType, size } = found
+      const bytes = damage.has(digest) ? undefined : await blobs.readAll(digest)
+      if (bytes?.length === size) return { digest, mediaType, bytes }
+      await damage.report(repository, digest, sizeWrong(size, bytes?.length))
+      return undefined
     },
     statBlob: async (repository, digest) => {
       const key = pairKey(repository, digest)
       // Manifests are blobs too: `GET /blobs/<manifest digest>` is how some clients read them.
       const row = index.get(BLOB, key) ?? index.get(MANIFEST, key)
-      const stat = row && (await blobs.stat(digest))
+      if (row === undefined) return undefined
+      const stat = damage.has(digest) ? undefined : await blobs.stat(digest)
+      if (stat?.size === row.size) return stat
       // A file of another size is damage: as good as absent, never served.
-      return stat?.size === row?.size ? stat : undefined
+      await damage.report(repository, digest, sizeWrong(row.size, stat?.size))
+      return undefined
     },
     hasRepository: (repository) => (index.get(REPOSITORY, repository)?.manifests ?? 0) > 0,
     tags: async (repository, page) => {
@@ -92,6 +101,10 @@ export function createContentReader({ index, blobs }: ContentReaderDeps): Conten
       return [...new Map(found.map((one) => [one.digest, one] as const)).values()]
     },
   }
+}
+
+function sizeWrong(expected: number, came: number | undefined): string {
+  return `expected ${expected} bytes, ${came === undefined ? 'there is no file, or one with other bytes' : `the file has ${came}`}`
 }
 
 /** Rows of one repository: NUL ends its name, \x01 follows NUL. */

@@ -1,15 +1,25 @@
 /** The rows and links that a manifest is made of, written and removed inside a transaction: one place for both. */
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor, Manifest } from '../oci/manifest.ts'
-import type { RepositoryName, Tag } from '../oci/name.ts'
+import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
 import type { Transaction } from './index-db.ts'
 import { addTo, removeFrom } from './index-lists.ts'
-import { BLOB, MANIFEST, type ManifestRow, PARENT, pairKey, REPOSITORY } from './index-tables.ts'
+import {
+  BLOB,
+  MANIFEST,
+  type ManifestRow,
+  PARENT,
+  pairKey,
+  REFERRER,
+  REPOSITORY,
+  UNUSED,
+} from './index-tables.ts'
 import {
   layerLinkPath,
   revisionLinkPath,
   tagCurrentLinkPath,
   tagIndexLinkPath,
+  tagIndexPath,
   tagPath,
 } from './layout.ts'
 import type { Ledger } from './ledger.ts'
@@ -22,7 +32,18 @@ export interface ContentRowsDeps {
 
 export interface ContentRows {
   putManifest(tx: Transaction, repository: RepositoryName, digest: Digest, row: ManifestRow): void
-  removeManifest(tx: Transaction, repository: RepositoryName, digest: Digest): boolean
+  /**
+   * What it names and what is about it has lost a reason to stay; `sinceMs`: since when it was unused, and so they were,
+   * where nothing else names them.
+   */
+  removeManifest(
+    tx: Transaction,
+    repository: RepositoryName,
+    digest: Digest,
+    options?: { readonly sinceMs?: number | undefined },
+  ): boolean
+  /** It was pushed by digest, for its own sake. */
+  keepByDigest(tx: Transaction, repository: RepositoryName, digest: Digest): void
   putBlob(
     tx: Transaction,
     repository: RepositoryName,
@@ -51,6 +72,25 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
     links.write(tx, layerLinkPath(repository, digest), digest)
   }
 
+  /** One reason less to stay. Whether it was the last is found out when the collector looks. */
+  function leave(
+    tx: Transaction,
+    repository: RepositoryName,
+    digest: Digest,
+    sinceMs: number | undefined,
+    isOrphan = false,
+  ): void {
+    const key = pairKey(repository, digest)
+    const row = tx.get(UNUSED, key) ?? {}
+    const since = row.sinceMs ?? sinceMs
+    if (since === undefined && !isOrphan) return
+    tx.put(UNUSED, key, {
+      ...row,
+      ...(since === undefined ? {} : { sinceMs: since }),
+      ...(isOrphan ? { isOrphan } : {}),
+    })
+  }
+
   return {
     putBlob,
     putManifest: (tx, repository, digest, row) => {
@@ -64,7 +104,7 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
       // Its children are known only now: signatures of a child may be wanted because of this index.
       if (row.manifests.length > 0) ledger.renumberReferrers(tx, repository, digest)
     },
-    removeManifest: (tx, repository, digest) => {
+    removeManifest: (tx, repository, digest, { sinceMs } = {}) => {
       const key = pairKey(repository, digest)
       const row = tx.get(MANIFEST, key)
       if (row === undefined) return false
@@ -73,13 +113,23 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
       for (const child of row.manifests) {
         removeFrom(tx, PARENT, pairKey(repository, child), digest)
       }
+      const about = (tx.get(REFERRER, key) ?? []).filter((reference) => isDigest(reference))
+      for (const orphan of [...row.manifests, ...about])
+        leave(tx, repository, orphan, sinceMs, true)
+      for (const blob of row.blobs) leave(tx, repository, blob.digest, sinceMs)
+      for (const tag of tx.get(UNUSED, key)?.tags ?? []) {
+        links.remove(tx, tagIndexPath(repository, tag, digest))
+      }
+      tx.delete(UNUSED, key)
       links.remove(tx, revisionLinkPath(repository, digest))
       return true
     },
+    keepByDigest: (tx, repository, digest) => tx.delete(UNUSED, pairKey(repository, digest)),
     removeBlob: (tx, repository, digest) => {
       const key = pairKey(repository, digest)
       if (tx.get(BLOB, key) === undefined) return false
       tx.delete(BLOB, key)
+      if (tx.get(MANIFEST, key) === undefined) tx.delete(UNUSED, key)
       links.remove(tx, layerLinkPath(repository, digest))
       return true
     },

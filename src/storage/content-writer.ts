@@ -4,17 +4,20 @@ import type { EventBus } from '../events/event-bus.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.ts'
-import { isDigest, type RepositoryName } from '../oci/name.ts'
+import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
 import type { Author } from '../record/author.ts'
 import { visibleOf } from '../record/history.ts'
 import type { PutRecord, RecordKey, SignedRecord } from '../record/tag-record.ts'
+import type { BlobLeases } from './blob-leases.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { ContentWriter, PushedManifest } from './content.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
+import type { Damage } from './damage.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
 import {
   BLOB,
   ENTRY,
+  HOLDS,
   MANIFEST,
   PARENT,
   pairKey,
@@ -23,6 +26,7 @@ import {
   secondOf,
 } from './index-tables.ts'
 import { historyOf, type Ledger } from './ledger.ts'
+import { publish } from './publish.ts'
 
 export interface ContentWriterDeps {
   readonly index: IndexDb
@@ -30,24 +34,15 @@ export interface ContentWriterDeps {
   readonly ledger: Ledger
   readonly rows: ContentRows
   readonly author: Author
+  readonly leases: Pick<BlobLeases, 'hold'>
+  readonly damage: Pick<Damage, 'has' | 'report' | 'mended'>
   readonly events: EventBus
   /** Whether a tag of the repository may be moved once it exists. */
   readonly tagsMayMove: (repository: RepositoryName) => boolean
 }
 
 export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
-  const { index, blobs, ledger, rows, author, events } = deps
-
-  function publish(tx: Transaction, signed: SignedRecord, digest: Digest | undefined): void {
-    ledger.add(tx, signed)
-    ledger.hold(tx, signed.record, digest === undefined ? undefined : { digest, coverage: 'all' })
-    tx.afterCommit(() => {
-      events.emit({ kind: 'record-stored', signed, arrival: { via: 'push' } })
-      const { repository, reference } = signed.record
-      const change = { kind: 'visible-changed', key: { repository, reference } } as const
-      events.emit(digest === undefined ? change : { ...change, digest })
-    })
-  }
+  const { index, blobs, leases, rows, author, damage } = deps
 
   /** Signs and shows a pushed manifest, unless the key says exactly that already. */
   function announce(
@@ -61,6 +56,7 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
     const isSettled = history.length === 1 && row?.held?.digest === facts.digest
     if (shown === facts.digest && isSettled) return
     publish(
+      deps,
       tx,
       sign(() => author.sign(facts, history)),
       facts.digest,
@@ -71,6 +67,7 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
   function withdraw(tx: Transaction, key: RecordKey): void {
     const history = historyOf(tx.get(ENTRY, pairKey(key.repository, key.reference)))
     publish(
+      deps,
       tx,
       sign(() => author.sign({ kind: 'delete', ...key }, history)),
       undefined,
@@ -89,12 +86,19 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
       if (parse.kind === 'invalid')
         throw new OciError('MANIFEST_INVALID', { message: parse.reason })
       const { manifest } = parse
+      // From here to the row that names them: the collector must not come between.
+      using _held = await leases.hold([
+        digest,
+        ...[...manifest.blobs, ...manifest.manifests].map((one) => one.digest),
+      ])
       await blobs.put(digest, bytes)
-      const sizes = await sizesOf(blobs, manifest.blobs)
+      const sizes = await sizesOf(deps, repository, manifest.blobs)
       await index.transact((tx) => {
         refuseMissing(tx, repository, manifest, sizes)
         refuseMovedTag(deps, tx, { repository, reference }, digest)
         rows.putManifest(tx, repository, digest, manifestRow(manifest, bytes.length))
+        if (isDigest(reference)) rows.keepByDigest(tx, repository, digest)
+        damage.mended(tx, digest)
         const { subject, mediaType: type } = manifest
         const facts = { kind: 'put', repository, reference, digest, size: bytes.length } as const
         const about = subject === undefined ? {} : { subject }
@@ -105,9 +109,14 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
     },
 
     linkBlob: async (repository, digest) => {
+      using _held = await leases.hold([digest])
       const stat = await blobs.stat(digest)
       if (stat === undefined) throw new OciError('BLOB_UNKNOWN', { detail: { digest } })
-      await index.transact((tx) => rows.putBlob(tx, repository, { digest, size: stat.size }))
+      await index.transact((tx) => {
+        rows.putBlob(tx, repository, { digest, size: stat.size })
+        // An upload was verified and has replaced the file; a mount sees a damaged blob as absent.
+        damage.mended(tx, digest)
+      })
     },
 
     deleteTag: (repository, tag) =>
@@ -122,7 +131,7 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
     deleteManifest: (repository, digest) =>
       index.transact((tx) => {
         if (tx.get(MANIFEST, pairKey(repository, digest)) === undefined) return false
-        for (const tag of tx.get(SHOWS, pairKey(repository, digest)) ?? []) {
+        for (const tag of tagsShowing(tx, repository, digest)) {
           withdraw(tx, { repository, reference: tag })
         }
         withdraw(tx, { repository, reference: digest })
@@ -161,6 +170,16 @@ function sign(make: () => SignedRecord): SignedRecord {
   }
 }
 
+/** Tags whose newest record names the digest, and adopted ones: those have no record. */
+function tagsShowing(tx: Transaction, repository: RepositoryName, digest: Digest): readonly Tag[] {
+  const key = pairKey(repository, digest)
+  const adopted = (tx.get(HOLDS, key) ?? []).filter(
+    (reference): reference is Tag =>
+      !isDigest(reference) && tx.get(ENTRY, pairKey(repository, reference))?.records.length === 0,
+  )
+  return [...(tx.get(SHOWS, key) ?? []), ...adopted]
+}
+
 function refuseMovedTag(
   { tagsMayMove }: ContentWriterDeps,
   tx: Transaction,
@@ -168,7 +187,9 @@ function refuseMovedTag(
   digest: Digest,
 ): void {
   if (isDigest(reference) || tagsMayMove(repository)) return
-  const shown = visibleOf(historyOf(tx.get(ENTRY, pairKey(repository, reference))))?.record.digest
+  const row = tx.get(ENTRY, pairKey(repository, reference))
+  const isAdopted = row?.records.length === 0
+  const shown = isAdopted ? row.held?.digest : visibleOf(historyOf(row))?.record.digest
   if (shown === undefined || shown === digest) return
   const message = `tags of ${repository} are immutable: ${reference} is ${shown}; push another tag`
   throw new OciError('DENIED', { message })
@@ -200,15 +221,23 @@ function refuseMissing(
   }
 }
 
+/** Of the blobs that are here whole. */
 async function sizesOf(
-  blobs: BlobStore,
+  { index, blobs, damage }: ContentWriterDeps,
+  repository: RepositoryName,
   descriptors: readonly Descriptor[],
 ): Promise<ReadonlyMap<Digest, number>> {
   const sizes = new Map<Digest, number>()
   await Promise.all(
-    descriptors.map(async ({ digest }) => {
-      const stat = await blobs.stat(digest)
-      if (stat !== undefined) sizes.set(digest, stat.size)
+    descriptors.map(async ({ digest, size }) => {
+      const came = damage.has(digest) ? undefined : (await blobs.stat(digest))?.size
+      if (came === undefined) return
+      // It had the right size when it came: not the manifest is wrong, the file is.
+      if (came !== size && index.get(BLOB, pairKey(repository, digest))?.size === size) {
+        await damage.report(repository, digest, `expected ${size} bytes, the file has ${came}`)
+        return
+      }
+      sizes.set(digest, came)
     }),
   )
   return sizes

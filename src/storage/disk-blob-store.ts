@@ -99,6 +99,10 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
         throw err
       }
     },
+    written: async (digest) => {
+      const found = await absent(stat(pathOf(digest)))
+      return found && { size: found.size, atMs: found.mtimeMs }
+    },
     delete: async (digest) => {
       const found = await absent(stat(pathOf(digest)))
       if (found === undefined) return false

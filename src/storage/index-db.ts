@@ -2,9 +2,16 @@
  * The index: one LevelDB, opened here and nowhere else. Reads are synchronous and see what is committed; writes go
  * through `transact`, one after the other, and many that wait together become one durable batch (group commit).
  */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { AbstractBatchOperation, AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
+import { systemClock } from '../lib/clock.ts'
+import { probeDisk } from '../lib/durable-file.ts'
 import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
+import { silentLogger } from '../lib/logger.ts'
+import { systemRandom } from '../lib/random.ts'
+import { createIndexRecovery, type RecoveryDeps, writeFailed } from './index-recovery.ts'
 
 export type IndexBackend = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>
 
@@ -25,6 +32,7 @@ export interface RowRange {
 }
 
 export interface Reads {
+  /** @throws INDEX_REOPENING for a moment after a failed write. */
   get<V>(table: Table<V>, key: string): V | undefined
 }
 
@@ -39,11 +47,16 @@ export interface IndexDb extends Reads, AsyncDisposable {
   /**
    * Runs `work` alone: it reads all earlier transactions and either all its writes become durable or none.
    * `work` must be synchronous. What it throws rejects this promise and leaves no trace.
-   * @throws INDEX_WRITE_FAILED
+   * @throws INDEX_WRITE_FAILED, also at once while the index recovers from a write that failed before
    */
   transact<T>(work: (tx: Transaction) => T): Promise<T>
-  /** Rows in key order. */
+  /** Rows in key order. @throws INDEX_REOPENING */
   page<V>(table: Table<V>, range: RowRange): Promise<readonly (readonly [string, V])[]>
+  /**
+   * Called when writes are taken again after one that failed: what was refused may be tried again, and the failed batch
+   * itself may turn out to be on disk. @returns unsubscribe.
+   */
+  onReopened(listener: () => void): () => void
 }
 
 /** Transactions in one batch: enough to share an fsync among many pushes, small enough to keep each one's wait short. */
@@ -55,16 +68,35 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+interface KeyRange {
+  readonly gt?: string
+  readonly gte?: string
+  readonly lt: string
+  readonly limit: number
+}
+
 type Writes = Map<string, Uint8Array | null>
 
+/** Bytes that opening may write: two logs of 4 MiB (LevelDB's write buffer) become tables, and a new manifest. */
+const PROBE_BYTES = 10 * 1024 * 1024
+
+const SYSTEM = { clock: systemClock, random: systemRandom, logger: silentLogger }
+
 /** @throws DATA_IN_USE when another process has the directory open, INDEX_OPEN_FAILED otherwise. */
-export async function openIndexDb(directory: string): Promise<IndexDb> {
+export async function openIndexDb(
+  directory: string,
+  deps: Omit<RecoveryDeps, 'probe'> = SYSTEM,
+): Promise<IndexDb> {
   const level = new Level<string, Uint8Array>(directory, {
     keyEncoding: 'utf8',
     valueEncoding: 'view',
   })
+  // LevelDB leaves names alone that are not its own. Inside: the index may have a file system to itself.
+  const probe = join(directory, 'probe')
   try {
     await level.open()
+    // Of a process that was killed while it recovered. The lock is held: nobody else probes.
+    await rm(probe, { force: true })
   } catch (err) {
     const cause = err instanceof Error ? err.cause : undefined
     if (codeOf(cause) === 'LEVEL_LOCKED') {
@@ -74,15 +106,20 @@ export async function openIndexDb(directory: string): Promise<IndexDb> {
     const message = `cannot open the index in ${directory}: ${messageOf(cause ?? err)}`
     throw new EntrepotError('INDEX_OPEN_FAILED', message, { cause: err, context: { directory } })
   }
-  return createIndexDb(level)
+  return createIndexDb(level, { ...deps, probe: () => probeDisk(probe, PROBE_BYTES) })
 }
 
-/** An index over any backend that is open: the tests' in-memory one too. */
-export function createIndexDb(backend: IndexBackend): IndexDb {
+/**
+ * An index over any backend that is open: the tests' in-memory one too. Without `deps` a batch that failed is taken to
+ * leave nothing behind, and the next one is tried as if nothing were.
+ */
+export function createIndexDb(backend: IndexBackend, deps?: RecoveryDeps): IndexDb {
+  const recovery = deps && createIndexRecovery(backend, deps)
   const waiting: Waiting[] = []
   let draining: Promise<void> | undefined
 
   function transact<T>(work: (tx: Transaction) => T): Promise<T> {
+    if (recovery?.failure !== undefined) return Promise.reject(recovery.failure)
     return new Promise<T>((resolve, reject) => {
       waiting.push({ work, resolve, reject })
       draining ??= drain()
@@ -98,6 +135,11 @@ export function createIndexDb(backend: IndexBackend): IndexDb {
   }
 
   async function commit(group: readonly Waiting[]): Promise<void> {
+    const failure = recovery?.failure
+    if (failure !== undefined) {
+      for (const { reject } of group) reject(failure)
+      return
+    }
     const writes: Writes = new Map()
     const done: (() => void)[] = []
     const failed: ((error: unknown) => void)[] = []
@@ -119,16 +161,27 @@ export function createIndexDb(backend: IndexBackend): IndexDb {
     try {
       if (writes.size > 0) await backend.batch(toBatch(writes), { sync: true } as object)
     } catch (err) {
-      const message = `the index could not be written: ${messageOf(err)}. Check disk space and permissions of the data directory`
-      const error = new EntrepotError('INDEX_WRITE_FAILED', message, { cause: err })
+      const error = recovery?.begin(err) ?? writeFailed(err)
       for (const reject of failed) reject(error)
       return
     }
     for (const finish of done) finish()
   }
 
+  async function rowsIn(range: KeyRange): Promise<[string, Uint8Array][]> {
+    recovery?.refuseReads()
+    try {
+      return await backend.iterator(range).all()
+    } catch (err) {
+      // An iterator that the reopening closed.
+      recovery?.refuseReads()
+      throw err
+    }
+  }
+
   return {
     get: (table, key) => {
+      recovery?.refuseReads()
       const bytes = backend.getSync(keyOf(table, key))
       return bytes === undefined ? undefined : table.decode(bytes)
     },
@@ -136,11 +189,13 @@ export function createIndexDb(backend: IndexBackend): IndexDb {
     page: async (table, { after = '', below, limit }) => {
       const lower = { [after === '' ? 'gte' : 'gt']: keyOf(table, after) }
       const upper = { lt: below === undefined ? `${table.name}0` : keyOf(table, below) }
-      const rows = await backend.iterator({ ...lower, ...upper, limit }).all()
+      const rows = await rowsIn({ ...lower, ...upper, limit })
       return rows.map(([key, bytes]) => [key.slice(table.name.length + 1), table.decode(bytes)])
     },
+    onReopened: (listener) => recovery?.onReopened(listener) ?? (() => {}),
     [Symbol.asyncDispose]: async () => {
       await draining
+      await recovery?.[Symbol.asyncDispose]()
       await backend.close()
     },
   }

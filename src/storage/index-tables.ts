@@ -10,13 +10,16 @@
  *   blob       repository NUL digest        a blob that the repository may serve
  *   repository name                         how many manifests it has
  *   shows      repository NUL digest        tags whose newest record names the digest
+ *   holds      repository NUL digest        references for which the node serves the digest
  *   parent     repository NUL digest        indexes here that have the digest as a child
  *   referrer   repository NUL digest        references of records whose subject is the digest
+ *   unused     repository NUL digest        what nothing needs: since when, and what it was
  *   upload     UUID                         an upload session: whose repository
  *   job        repository @ digest          attempts, errors and times of a job
  *   cursor     peer id                      how far this node has read the peer's feed
  *   parked     record id                    verified records whose time or right has not come yet
  *   pending    number (16 digits)           link files that a commit still has to write
+ *   damaged    digest                       a blob whose bytes are not what they must be: absent until they are again
  */
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
@@ -94,9 +97,26 @@ export interface ParkedRow {
   readonly reason: 'no-writer' | 'future'
 }
 
+export interface UnusedRow {
+  /** Found unused, milliseconds since the Unix epoch; undefined while it is used, or was not looked at yet. */
+  readonly sinceMs?: number
+  /** Tags that showed the manifest once, the last one last. */
+  readonly tags?: readonly Tag[]
+  /** What the manifest was pushed for is gone: being pushed by digest alone keeps it no more. */
+  readonly isOrphan?: boolean
+}
+
 export interface UploadRow {
   readonly repository: RepositoryName
   readonly startedAtMs: number
+}
+
+export interface DamagedRow {
+  /** Milliseconds since the Unix epoch. */
+  readonly foundAtMs: number
+  readonly why: string
+  /** Some repositories that have it: who may read them may give it. */
+  readonly repositories: readonly RepositoryName[]
 }
 
 export type LinkChange =
@@ -119,6 +139,8 @@ export const MANIFEST = table<ManifestRow>('manifest')
 export const BLOB = table<{ readonly size: number }>('blob')
 export const REPOSITORY = table<RepositoryRow>('repository')
 export const SHOWS = table<readonly Tag[]>('shows')
+export const HOLDS = table<readonly Reference[]>('holds')
+export const UNUSED = table<UnusedRow>('unused')
 export const PARENT = table<readonly Digest[]>('parent')
 export const REFERRER = table<readonly Reference[]>('referrer')
 export const UPLOAD = table<UploadRow>('upload')
@@ -126,6 +148,7 @@ export const JOB = table<JobRow>('job')
 export const CURSOR = table<CursorRow>('cursor')
 export const PARKED = table<ParkedRow>('parked')
 export const PENDING = table<readonly LinkChange[]>('pending')
+export const DAMAGED = table<DamagedRow>('damaged')
 
 /** A number as a key: 16 digits hold every safe integer, and sort as numbers do. */
 export function numberKey(number: number): string {

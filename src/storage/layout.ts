@@ -17,22 +17,35 @@ import type { RepositoryName, Tag } from '../oci/name.ts'
 const ROOT = 'docker/registry/v2'
 
 export const BLOBS_PATH = `${ROOT}/blobs`
+export const REPOSITORIES_PATH = `${ROOT}/repositories`
 
 export function blobDirectoryPath(digest: Digest): string {
   const hex = hexOf(digest)
   return `${BLOBS_PATH}/${algorithmOf(digest)}/${hex.slice(0, 2)}/${hex}`
 }
 
+export function layersPath(repository: RepositoryName): string {
+  return `${repositoryPath(repository)}/_layers`
+}
+
+export function revisionsPath(repository: RepositoryName): string {
+  return `${repositoryPath(repository)}/_manifests/revisions`
+}
+
+export function tagsPath(repository: RepositoryName): string {
+  return `${repositoryPath(repository)}/_manifests/tags`
+}
+
 export function layerLinkPath(repository: RepositoryName, digest: Digest): string {
-  return `${repositoryPath(repository)}/_layers/${digestPath(digest)}/link`
+  return `${layersPath(repository)}/${digestPath(digest)}/link`
 }
 
 export function revisionLinkPath(repository: RepositoryName, digest: Digest): string {
-  return `${repositoryPath(repository)}/_manifests/revisions/${digestPath(digest)}/link`
+  return `${revisionsPath(repository)}/${digestPath(digest)}/link`
 }
 
 export function tagPath(repository: RepositoryName, tag: Tag): string {
-  return `${repositoryPath(repository)}/_manifests/tags/${tag}`
+  return `${tagsPath(repository)}/${tag}`
 }
 
 export function tagCurrentLinkPath(repository: RepositoryName, tag: Tag): string {
@@ -40,11 +53,16 @@ export function tagCurrentLinkPath(repository: RepositoryName, tag: Tag): string
 }
 
 export function tagIndexLinkPath(repository: RepositoryName, tag: Tag, digest: Digest): string {
-  return `${tagPath(repository, tag)}/index/${digestPath(digest)}/link`
+  return `${tagIndexPath(repository, tag, digest)}/link`
+}
+
+/** One digest that the tag shows, or showed once. */
+export function tagIndexPath(repository: RepositoryName, tag: Tag, digest: Digest): string {
+  return `${tagPath(repository, tag)}/index/${digestPath(digest)}`
 }
 
 function repositoryPath(repository: RepositoryName): string {
-  return `${ROOT}/repositories/${repository}`
+  return `${REPOSITORIES_PATH}/${repository}`
 }
 
 function digestPath(digest: Digest): string {

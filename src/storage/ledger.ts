@@ -14,6 +14,7 @@ import {
   subjectOf,
 } from '../record/tag-record.ts'
 import type { Time } from '../record/time.ts'
+import { fillHolds } from './fill-holds.ts'
 import type { IndexDb, Reads, Transaction } from './index-db.ts'
 import { addTo, removeFrom } from './index-lists.ts'
 import {
@@ -21,6 +22,7 @@ import {
   type EntryRow,
   FEED,
   type Held,
+  HOLDS,
   MANIFEST,
   META,
   numberKey,
@@ -28,6 +30,7 @@ import {
   REFERRER,
   SHOWS,
   TAG,
+  UNUSED,
 } from './index-tables.ts'
 
 export interface Entry {
@@ -79,6 +82,8 @@ export type LedgerChange =
 
 /** Starts of a node whose positions are still understood; a reader from before begins again. */
 const MAX_EPOCHS = 64
+/** Former tags noted of a manifest: the last of them say what it was. */
+const MAX_TAGS = 64
 /** Signatures of signatures: deeper chains are not followed. */
 const MAX_DEPTH = 4
 
@@ -87,6 +92,7 @@ export async function openLedger(
   { index }: { readonly index: IndexDb },
   { epoch }: { readonly epoch: string },
 ): Promise<Ledger> {
+  await fillHolds(index)
   await index.transact((tx) => {
     const { epochs = [], last = 0 } = tx.get(META, 'feed') ?? {}
     const kept = [...epochs, { epoch, start: last }].slice(-MAX_EPOCHS)
@@ -147,6 +153,20 @@ export async function openLedger(
     }
   }
 
+  /** Keeps `holds` true, and notes which tags showed a manifest once. */
+  function moveHold(tx: Transaction, key: RecordKey, from?: Digest, to?: Digest): void {
+    const { repository, reference } = key
+    if (to !== undefined) addTo(tx, HOLDS, pairKey(repository, to), reference)
+    if (from === undefined) return
+    const left = pairKey(repository, from)
+    removeFrom(tx, HOLDS, left, reference)
+    if (isDigest(reference)) return
+    // Not since when: it was used until now.
+    const { tags = [], isOrphan } = tx.get(UNUSED, left) ?? {}
+    const known = [...tags.filter((tag) => tag !== reference), reference].slice(-MAX_TAGS)
+    tx.put(UNUSED, left, { tags: known, ...(isOrphan === true ? { isOrphan } : {}) })
+  }
+
   return {
     epoch,
     head,
@@ -194,8 +214,9 @@ export async function openLedger(
     },
     hold: (tx, key, held) => {
       const text = keyText(key)
-      const records = tx.get(ENTRY, text)?.records ?? []
+      const { records = [], held: before } = tx.get(ENTRY, text) ?? {}
       write(tx, key, held === undefined ? { records } : { records, held })
+      if (before?.digest !== held?.digest) moveHold(tx, key, before?.digest, held?.digest)
       if (isDigest(key.reference)) return
       if (held === undefined) tx.delete(TAG, text)
       else tx.put(TAG, text, held.digest)

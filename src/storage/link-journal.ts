@@ -80,6 +80,8 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
   }
 
   wake()
+  // Changes of a batch that failed, and turned out to be on disk.
+  const forget = index.onReopened(wake)
   return {
     write: (tx, path, digest) => note(tx, { kind: 'write', path, digest }),
     remove: (tx, path) => note(tx, { kind: 'remove', path }),
@@ -87,6 +89,7 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
       while (running !== undefined) await running
     },
     [Symbol.asyncDispose]: async () => {
+      forget()
       stop.abort()
       await running
     },

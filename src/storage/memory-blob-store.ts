@@ -9,11 +9,13 @@ import { verify } from './verify.ts'
 /** Bytes that outlive a store: a second store over the same disk is a restart. */
 export interface MemoryDisk {
   readonly blobs: Map<Digest, Uint8Array>
+  /** Milliseconds since the Unix epoch; a blob without one is as old as can be. */
+  readonly writtenAtMs: Map<Digest, number>
   readonly stages: Map<StageName, { bytes: Uint8Array; modifiedAtMs: number }>
 }
 
 export function createMemoryDisk(): MemoryDisk {
-  return { blobs: new Map(), stages: new Map() }
+  return { blobs: new Map(), writtenAtMs: new Map(), stages: new Map() }
 }
 
 export interface MemoryBlobStoreDeps {
@@ -22,7 +24,12 @@ export interface MemoryBlobStoreDeps {
 }
 
 export function createMemoryBlobStore({ clock, disk }: MemoryBlobStoreDeps): BlobStore {
-  const { blobs, stages } = disk
+  const { blobs, writtenAtMs, stages } = disk
+
+  function place(digest: Digest, bytes: Uint8Array): void {
+    blobs.set(digest, bytes)
+    writtenAtMs.set(digest, clock.now())
+  }
 
   function open(name: StageName): Stage {
     const row = stages.get(name) ?? { bytes: new Uint8Array(), modifiedAtMs: clock.now() }
@@ -43,7 +50,7 @@ export function createMemoryBlobStore({ clock, disk }: MemoryBlobStoreDeps): Blo
       commit: async (digest) => {
         const actual = digestOf(row.bytes, algorithmOf(digest))
         if (actual !== digest) return { kind: 'mismatch', actual }
-        blobs.set(digest, row.bytes)
+        place(digest, row.bytes)
         stages.delete(name)
         return { kind: 'stored', size: row.bytes.length }
       },
@@ -72,9 +79,16 @@ export function createMemoryBlobStore({ clock, disk }: MemoryBlobStoreDeps): Blo
       })),
     put: async (digest, bytes) => {
       verify(digest, bytes)
-      blobs.set(digest, bytes)
+      place(digest, bytes)
     },
-    delete: async (digest) => blobs.delete(digest),
+    written: async (digest) => {
+      const bytes = blobs.get(digest)
+      return bytes && { size: bytes.length, atMs: writtenAtMs.get(digest) ?? 0 }
+    },
+    delete: async (digest) => {
+      writtenAtMs.delete(digest)
+      return blobs.delete(digest)
+    },
     list: async function* () {
       yield* blobs.keys()
     },

@@ -16,7 +16,8 @@ export interface UploadSessions {
   offset(repository: RepositoryName, id: string): Promise<number>
   /**
    * Appends a chunk; where it is cut midway, what came stays. @returns bytes received in all.
-   * @throws OciError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_INVALID (416 when `at` is not the offset)
+   * @throws OciError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_INVALID (416 when `at` is not the offset), SIZE_INVALID (413: the
+   * session ends)
    */
   append(
     repository: RepositoryName,
@@ -27,12 +28,21 @@ export interface UploadSessions {
   /** Verifies the bytes and makes them a blob. @throws OciError DIGEST_INVALID: nothing is stored, the session ends. */
   finish(repository: RepositoryName, id: string, digest: Digest): Promise<number>
   cancel(repository: RepositoryName, id: string): Promise<void>
-  /** Removes sessions without a byte for so long, milliseconds. @returns how many. */
-  expire(idleMs: number): Promise<number>
+  /** Every session, and when it was last heard of. */
+  list(): Promise<readonly UploadStat[]>
+  /** Removes a session, unless it was heard of since it was listed. @returns whether it is gone */
+  expire(upload: UploadStat): Promise<boolean>
 }
 
-/** Sessions at once: each is a file that may grow to a layer's size. */
-const MAX_SESSIONS = 1_000
+export interface UploadStat {
+  readonly id: string
+  readonly repository: RepositoryName
+  /** Bytes so far. */
+  readonly size: number
+  /** Milliseconds since the Unix epoch. */
+  readonly lastMs: number
+}
+
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export interface UploadSessionsDeps {
@@ -41,8 +51,25 @@ export interface UploadSessionsDeps {
   readonly clock: Clock
 }
 
-export function createUploadSessions({ blobs, index, clock }: UploadSessionsDeps): UploadSessions {
+/** Rows looked at in one go, more than there may be sessions. */
+const LIST_AT_ONCE = 200_000
+/** Seconds: a session lasts as long as a layer takes. */
+const RETRY_AFTER = '30'
+
+export interface UploadLimits {
+  /** Sessions at once: each is a file that may grow to a layer's size. */
+  readonly uploads: number
+  /** Bytes of one upload. */
+  readonly uploadBytes: number
+}
+
+export function createUploadSessions(
+  { blobs, index, clock }: UploadSessionsDeps,
+  { uploads: maxSessions, uploadBytes }: UploadLimits,
+): UploadSessions {
   const busy = createKeyedLock()
+  /** Sessions whose row is not written yet: they count too. */
+  let beginning = 0
   /** Stages in use, at most one a session. */
   const open = new Map<string, Stage>()
 
@@ -83,14 +110,16 @@ export function createUploadSessions({ blobs, index, clock }: UploadSessionsDeps
 
   return {
     begin: async (repository) => {
-      const sessions = await index.page(UPLOAD, { limit: MAX_SESSIONS })
-      if (sessions.length >= MAX_SESSIONS) {
-        const message = `${MAX_SESSIONS} uploads are open on this node; finish or cancel some, then try again`
-        throw new OciError('TOOMANYREQUESTS', { message, status: 503 })
+      beginning += 1
+      try {
+        const sessions = await index.page(UPLOAD, { limit: maxSessions })
+        if (sessions.length + beginning > maxSessions) throw tooManySessions(maxSessions)
+        const id = randomUUID()
+        await index.transact((tx) => tx.put(UPLOAD, id, { repository, startedAtMs: clock.now() }))
+        return id
+      } finally {
+        beginning -= 1
       }
-      const id = randomUUID()
-      await index.transact((tx) => tx.put(UPLOAD, id, { repository, startedAtMs: clock.now() }))
-      return id
     },
     offset: async (repository, id) => {
       check(repository, id)
@@ -104,38 +133,78 @@ export function createUploadSessions({ blobs, index, clock }: UploadSessionsDeps
           const message = `expected a chunk that starts at ${stage.size}, got one at ${at}`
           throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 416 })
         }
-        await stage.append(chunk)
+        try {
+          await stage.append(atMost(uploadBytes - stage.size, chunk))
+        } catch (err) {
+          // It can never become whole: its bytes would only fill the disk.
+          if (err instanceof OciError) {
+            await stage.discard()
+            await end(id)
+          }
+          throw err
+        }
         return stage.size
       }),
     finish: (repository, id, digest) =>
       within(repository, id, async (stage) => {
         const commit = await stage.commit(digest)
+        if (commit.kind === 'mismatch') await stage.discard()
         await end(id)
         if (commit.kind === 'stored') return commit.size
-        await stage.discard()
         const message = `expected ${digest}, the ${stage.size} bytes received are ${commit.actual}; push the blob again`
         throw new OciError('DIGEST_INVALID', { message })
       }),
     cancel: (repository, id) =>
       within(repository, id, async (stage) => {
-        await end(id)
+        // The bytes first: on a full disk the index can be written only when they are gone.
         await stage.discard()
+        await end(id)
       }),
-    expire: async (idleMs) => {
+    list: async () => {
       const stages = new Map((await blobs.stages()).map((stage) => [String(stage.name), stage]))
-      const rows = await index.page(UPLOAD, { limit: MAX_SESSIONS })
-      let expired = 0
-      for (const [id, { repository, startedAtMs }] of rows) {
-        const lastMs = Math.max(startedAtMs, stages.get(id)?.modifiedAtMs ?? 0)
-        if (clock.now() - lastMs < idleMs) continue
-        const isGone = await within(repository, id, async (stage) => {
-          await end(id)
-          await stage.discard()
-          return true
-        }).catch(() => false)
-        if (isGone) expired += 1
-      }
-      return expired
+      const rows = await index.page(UPLOAD, { limit: LIST_AT_ONCE })
+      return rows.map(([id, { repository, startedAtMs }]) => {
+        const { size = 0, modifiedAtMs = 0 } = stages.get(id) ?? {}
+        // One at work is heard of now, however slow its bytes come.
+        const lastMs = open.has(id) ? clock.now() : Math.max(startedAtMs, modifiedAtMs)
+        return { id, repository, size, lastMs }
+      })
     },
+    expire: async ({ id, repository, size }) => {
+      try {
+        return await within(repository, id, async (stage) => {
+          if (stage.size !== size) return false
+          await stage.discard()
+          await end(id)
+          return true
+        })
+      } catch (err) {
+        // At work, or gone by itself.
+        if (err instanceof OciError) return false
+        throw err
+      }
+    },
+  }
+}
+
+function tooManySessions(limit: number): OciError {
+  const message = `${limit} uploads are open on this node; finish or cancel some, then try again`
+  const headers = { 'retry-after': RETRY_AFTER }
+  return new OciError('TOOMANYREQUESTS', { message, status: 503, headers })
+}
+
+/** @throws OciError SIZE_INVALID (413) once the source has brought more than `room` bytes */
+async function* atMost(
+  room: number,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let left = room
+  for await (const chunk of source) {
+    left -= chunk.length
+    if (left < 0) {
+      const message = 'the upload is larger than this node takes; --limit upload-bytes raises it'
+      throw new OciError('SIZE_INVALID', { message, status: 413 })
+    }
+    yield chunk
   }
 }

@@ -56,12 +56,20 @@ function makeFlow(topology: Topology, from: NodeName, to: NodeName): Filter {
 
 /** What `node` must hold. */
 export function wants(topology: Topology, node: NodeName): Filter {
-  const policies = topology.groups
+  return filterOf(topology, policiesTo(topology, node), node)
+}
+
+function policiesTo(topology: Topology, node: NodeName): readonly Policy[] {
+  return topology.groups
     .filter(
       ({ receivers, senders }) => receivers.includes(node) && senders.some((one) => one !== node),
     )
-    .flatMap(({ policies: some }) => some)
-  return filterOf(topology, policies, node)
+    .flatMap(({ policies }) => policies)
+}
+
+/** What the links to `node` bring by their policies: not what it holds because it may write it. */
+export function asksFor(topology: Topology, node: NodeName): Filter {
+  return groupFilter(topology, policiesTo(topology, node))
 }
 
 /** What the link group lets through, whoever reads: for its topic. */

@@ -29,8 +29,13 @@ export interface Fetcher {
     repository: RepositoryName,
     image: Digest,
     blob: Descriptor,
-    options: PullBlobOptions,
+    options: FetchBlobOptions,
   ): Promise<BlobPull | Failure>
+}
+
+export interface FetchBlobOptions extends PullBlobOptions {
+  /** The file that is here has other bytes: it is no reason not to fetch, and is replaced. */
+  readonly isDamaged?: boolean
 }
 
 export interface FetcherDeps {
@@ -52,7 +57,7 @@ export function createFetcher({ source, blobs, sources, events }: FetcherDeps): 
       const target = { repository, digest, sources: sources.rank(repository, digest) }
       return pullManifest({ source, onAttempt }, target, { signal })
     },
-    blob: async (repository, image, blob, { signal, onProgress }) => {
+    blob: async (repository, image, blob, { signal, onProgress, isDamaged = false }) => {
       const { digest } = blob
       const watching = watchers.get(digest) ?? new Set()
       watchers.set(digest, watching.add(onProgress))
@@ -61,7 +66,7 @@ export function createFetcher({ source, blobs, sources, events }: FetcherDeps): 
       }
       const fly = async (flightSignal: AbortSignal): Promise<BlobPull | Failure> => {
         // Another job's flight may have brought it since this one looked what is missing.
-        const here = await blobs.stat(digest)
+        const here = isDamaged ? undefined : await blobs.stat(digest)
         if (here?.size === blob.size) return { kind: 'pulled', from: undefined }
         const target = { repository, digest, sources: sources.rank(repository, image), blob }
         // Who holds an image holds its blobs: one that lacks a blob is no holder of the image.

@@ -1,19 +1,28 @@
 /** Asks another node's registry over HTTP, with the token that it handed out over the mesh. */
+import type { SecureContext } from 'node:tls'
 import { Agent, request } from 'undici'
 import { messageOf } from '../lib/errors.ts'
+import { lendChunks } from '../lib/lent-chunks.ts'
 import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import type { NodeName } from '../topology/topology.ts'
+import { createNodeConnector } from './node-connector.ts'
 import type { Refused, RegistrySource } from './registry-source.ts'
 
 export interface Endpoint {
   /** Base URL without a trailing slash. */
   readonly endpoint: string
   readonly token?: string | undefined
+  /** Of the keys that the node announced for TLS. */
+  readonly fingerprints?: readonly string[] | undefined
 }
 
 export interface RegistryClientDeps {
   /** Where a node's registry is, and the token for it; undefined while it is not connected. */
   readonly connect: (node: NodeName) => Endpoint | undefined
+  /** Asks the node over the mesh what it serves now; `connect` knows afterwards. */
+  readonly greetAgain?: (node: NodeName) => Promise<void>
+  /** Authorities to believe; those of Node.js by default. */
+  readonly trust?: () => SecureContext
 }
 
 /** Connections to one node: enough for the workers' blobs side by side; TCP slow start makes more not faster. */
@@ -26,13 +35,33 @@ const CONNECT_TIMEOUT_MS = 5_000
 
 export function createRegistryClient({
   connect,
+  greetAgain = async () => {},
+  trust,
 }: RegistryClientDeps): RegistrySource & AsyncDisposable {
-  const agent = new Agent({
-    connections: CONNECTIONS_PER_NODE,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    bodyTimeout: IDLE_TIMEOUT_MS,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-  })
+  /** One a node, no more than the topology has: what was accepted as one node must not serve for another. */
+  const agents = new Map<NodeName, Agent>()
+
+  function agentOf(node: NodeName): Agent {
+    const known = agents.get(node)
+    if (known !== undefined) return known
+    const connector = createNodeConnector(
+      {
+        node,
+        fingerprints: () => connect(node)?.fingerprints,
+        greetAgain: () => greetAgain(node),
+        trust: () => trust?.(),
+      },
+      { timeoutMs: CONNECT_TIMEOUT_MS },
+    )
+    const agent = new Agent({
+      connections: CONNECTIONS_PER_NODE,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      bodyTimeout: IDLE_TIMEOUT_MS,
+      connect: connector,
+    })
+    agents.set(node, agent)
+    return agent
+  }
 
   async function get(
     node: NodeName,
@@ -46,7 +75,7 @@ export function createRegistryClient({
     try {
       const url = `${to.endpoint}${path}`
       const answer = await request(url, {
-        dispatcher: agent,
+        dispatcher: agentOf(node),
         signal,
         headers: { ...headers, ...authorization },
       })
@@ -80,13 +109,16 @@ export function createRegistryClient({
       const answer = await get(node, `/v2/${repository}/blobs/${digest}`, range, signal)
       if ('kind' in answer) return answer
       const from = answer.statusCode === 200 ? 0 : startOf(answer.headers['content-range'])
-      if (from === 0 || from === offset) return { kind: 'blob', offset: from, body: answer.body }
+      if (from === 0 || from === offset)
+        return { kind: 'blob', offset: from, body: lendChunks(answer.body) }
       answer.body.destroy()
       return unreachable(
         `asked for bytes from ${offset}, got ${String(answer.headers['content-range'])}`,
       )
     },
-    [Symbol.asyncDispose]: () => agent.destroy(),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([...agents.values()].map((agent) => agent.destroy()))
+    },
   }
 }
 

@@ -21,7 +21,7 @@ export interface BlobAnswer {
   readonly kind: 'blob'
   /** First byte of the body: `offset` as asked for, or 0 where the holder ignored the range. */
   readonly offset: number
-  /** Not verified yet. Ends early when the link is cut: it throws then. */
+  /** Not verified yet. Ends early when the link is cut: it throws then. A chunk is good until the next one is asked for. */
   readonly body: AsyncIterable<Uint8Array>
 }
 

@@ -7,8 +7,10 @@ import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import type { BlobLeases } from '../storage/blob-leases.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { ContentKeeper, ContentReader, PulledManifest } from '../storage/content.ts'
+import type { Damage } from '../storage/damage.ts'
 import type { Failure } from '../transfer/attempts.ts'
 import type { Fetcher } from '../transfer/fetcher.ts'
 
@@ -29,6 +31,8 @@ export type WorkOutcome = { readonly kind: 'done' } | Failure
 export interface PhasesDeps {
   readonly fetcher: Fetcher
   readonly blobs: BlobStore
+  readonly leases: Pick<BlobLeases, 'hold'>
+  readonly damage: Pick<Damage, 'has'>
   readonly content: ContentKeeper & Pick<ContentReader, 'readManifest'>
 }
 
@@ -48,9 +52,16 @@ export async function carryOut(
   const manifests = new Map<Digest, PulledManifest>()
   const failure = await collect(deps, repository, digest, manifests, 0, signal)
   if (failure !== undefined) return failure
+  // From the look what is here to the commit that names it.
+  using _held = await deps.leases.hold(
+    [...manifests.values()].flatMap(({ digest: name, manifest }) => [
+      name,
+      ...manifest.blobs.map((blob) => blob.digest),
+    ]),
+  )
 
   progress.phase('missing')
-  const { missing, here, total } = await findMissing(deps.blobs, [...manifests.values()])
+  const { missing, here, total } = await findMissing(deps, [...manifests.values()])
 
   progress.phase('blobs')
   const failed = await fetchAll(deps, { repository, digest }, missing, {
@@ -101,7 +112,7 @@ async function readOrPull(
   return { kind: 'pulled', bytes: stored.bytes, manifest: parse.manifest } as const
 }
 
-async function findMissing(blobs: BlobStore, manifests: readonly PulledManifest[]) {
+async function findMissing({ blobs, damage }: PhasesDeps, manifests: readonly PulledManifest[]) {
   const wanted = new Map(
     manifests.flatMap(({ manifest }) => manifest.blobs.map((blob) => [blob.digest, blob] as const)),
   )
@@ -110,7 +121,7 @@ async function findMissing(blobs: BlobStore, manifests: readonly PulledManifest[
   let total = 0
   for (const blob of wanted.values()) {
     total += blob.size
-    const stat = await blobs.stat(blob.digest)
+    const stat = damage.has(blob.digest) ? undefined : await blobs.stat(blob.digest)
     if (stat?.size === blob.size) here += blob.size
     else missing.push(blob)
   }
@@ -126,7 +137,7 @@ interface FetchAll {
 }
 
 async function fetchAll(
-  { fetcher }: PhasesDeps,
+  { fetcher, damage }: PhasesDeps,
   { repository, digest }: Pick<Work, 'repository' | 'digest'>,
   missing: readonly Descriptor[],
   { here, total, progress, signal }: FetchAll,
@@ -150,7 +161,9 @@ async function fetchAll(
         done.set(name, bytes)
         report()
       }
-      const pull = await fetcher.blob(repository, digest, blob, { signal: either, onProgress })
+      const isDamaged = damage.has(name)
+      const options = { signal: either, onProgress, isDamaged }
+      const pull = await fetcher.blob(repository, digest, blob, options)
       if (pull.kind === 'pulled') onProgress(size)
       else failure ??= pull
     }

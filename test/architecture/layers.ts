@@ -37,6 +37,7 @@ export const FENCES: readonly Fence[] = [
     packages: ['cbor-x'],
     files: ['src/record/*codec*.ts', 'src/gossip/*codec*.ts', 'src/storage/index-*.ts'],
   },
+  { packages: ['lru-cache'], files: ['src/storage/small-content.ts'] },
   { packages: ['pino'], files: ['src/lib/logger.ts'] },
   {
     packages: ['zod'],

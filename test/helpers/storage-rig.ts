@@ -3,15 +3,18 @@ import { MemoryLevel } from 'memory-level'
 import { createEventBus } from '../../src/events/event-bus.ts'
 import type { MeshEvent } from '../../src/events/mesh-event.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
+import { systemRandom } from '../../src/lib/random.ts'
 import type { RepositoryName } from '../../src/oci/name.ts'
-import { createAuthor } from '../../src/record/author.ts'
+import { type Author, createAuthor } from '../../src/record/author.ts'
 import { createLogicalClock, type LogicalClock } from '../../src/record/time.ts'
+import { type BlobLeases, createBlobLeases } from '../../src/storage/blob-leases.ts'
 import type { BlobStore } from '../../src/storage/blob-store.ts'
 import type { ContentKeeper, ContentReader, ContentWriter } from '../../src/storage/content.ts'
 import { createContentKeeper } from '../../src/storage/content-keeper.ts'
 import { createContentReader } from '../../src/storage/content-reader.ts'
-import { createContentRows } from '../../src/storage/content-rows.ts'
+import { type ContentRows, createContentRows } from '../../src/storage/content-rows.ts'
 import { createContentWriter } from '../../src/storage/content-writer.ts'
+import { type Damage, openDamage } from '../../src/storage/damage.ts'
 import { createIndexDb, type IndexBackend, type IndexDb } from '../../src/storage/index-db.ts'
 import type { LinkChange } from '../../src/storage/index-tables.ts'
 import { type Ledger, newestTime, openLedger } from '../../src/storage/ledger.ts'
@@ -36,6 +39,10 @@ export interface StorageRig extends AsyncDisposable {
   readonly index: IndexDb
   readonly blobs: BlobStore
   readonly ledger: Ledger
+  readonly rows: ContentRows
+  readonly leases: BlobLeases
+  readonly signer: Author
+  readonly damage: Damage
   readonly links: LinkJournal
   /** What the link files were told, in order. */
   readonly applied: LinkChange[]
@@ -56,6 +63,8 @@ export interface StorageRigOptions {
   readonly blobs?: BlobStore
   readonly linkFiles?: LinkFiles
   readonly epoch?: string
+  /** What was touched is left alone so long, milliseconds. */
+  readonly keepMs?: number
   readonly tagsMayMove?: (repository: RepositoryName) => boolean
 }
 
@@ -82,13 +91,16 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
   events.onAny((event) => happened.push(event))
   const blobs = options.blobs ?? createMemoryBlobStore({ clock, disk })
   const rows = createContentRows({ ledger, links })
+  const damage = await openDamage({ index, events, clock, logger: silentLogger })
   const logicalClock = createLogicalClock({ clock }, newestTime(index))
   const author = createAuthor({ identity: identityNamed(writer), logicalClock }, { realm: REALM })
   const tagsMayMove = options.tagsMayMove ?? (() => true)
+  const leases = createBlobLeases({ clock, random: systemRandom }, { keepMs: options.keepMs ?? 0 })
+  const store = { index, blobs, leases, ledger, rows, damage, events }
   const content = {
-    ...createContentReader({ index, blobs }),
-    ...createContentWriter({ index, blobs, ledger, rows, author, events, tagsMayMove }),
-    ...createContentKeeper({ index, blobs, ledger, rows, events }),
+    ...createContentReader(store),
+    ...createContentWriter({ ...store, author, tagsMayMove }),
+    ...createContentKeeper(store),
   }
   return {
     clock,
@@ -97,7 +109,11 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
     index,
     blobs,
     ledger,
+    rows,
+    leases,
+    signer: author,
     links,
+    damage,
     applied,
     logicalClock,
     content,

@@ -15,10 +15,16 @@ import {
   createMemoryDisk,
   type MemoryDisk,
 } from '../../src/storage/memory-blob-store.ts'
+import { createUploadSessions } from '../../src/storage/upload-sessions.ts'
 import { neighboursOf } from '../../src/topology/flow.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 import type { SimHub } from '../helpers/sim-network.ts'
 import { createSimSource } from './sim-source.ts'
+
+/** Writers push straight into the store here. */
+const NO_UPLOADS = { uploads: 0, uploadBytes: 0 }
+/** What nothing needs goes in the first run that sees it: nothing may rest on time. */
+const NO_GRACE = { supersededMs: 0, unusedMs: 0 }
 
 /** What survives a crash of the process. */
 export interface SimDisk {
@@ -83,13 +89,16 @@ export async function createSimNode(
       })
       const peers = neighboursOf(topology, name).map((other) => identityOfNode(other).peerId)
       const neighbours = createNeighbours({ topology, self: name, clock: alive })
+      const index = createIndexDb(crashable(backend, signal))
+      const blobs = createMemoryBlobStore({ clock: alive, disk: disk.disk })
       const core = await createCore(
         {
           topology,
           self: name,
           identity,
-          index: createIndexDb(crashable(backend, signal)),
-          blobs: createMemoryBlobStore({ clock: alive, disk: disk.disk }),
+          index,
+          blobs,
+          uploads: createUploadSessions({ blobs, index, clock: alive }, NO_UPLOADS),
           linkFiles: { apply: async () => {} },
           network: hub.network(identity.peerId, peers),
           neighbours,
@@ -108,7 +117,7 @@ export async function createSimNode(
           random,
           logger: silentLogger,
         },
-        { workers: 2, endpoint: `http://${name}` },
+        { workers: 2, graces: NO_GRACE, endpoint: `http://${name}` },
       )
       node.core = core
       await core.start()

@@ -22,9 +22,13 @@ export interface World {
   /** Records of pushes and deletes that were answered. */
   readonly acknowledged: SignedRecord[]
   readonly trace: string[]
+  /** Nodes collect what nothing needs: then it may be fetched again when something does. */
+  readonly collects: boolean
 }
 
 const START_MS = Date.UTC(2026, 0, 1)
+/** Simulated milliseconds between a push and the collector at some node: as long as jobs take. */
+const COLLECT_WITHIN_MS = 300
 /** Faults and pushes. */
 const STEPS = 40
 /** Time in which everything must come to rest once all is whole, simulated milliseconds. */
@@ -34,7 +38,7 @@ const REST_MS = 20 * 60_000
 export async function runWorld(
   seed: number,
   topology: Topology,
-  trace: string[] = [],
+  { trace = [], collects = false }: Partial<Pick<World, 'trace' | 'collects'>> = {},
 ): Promise<World> {
   const random = createSeededRandom(seed)
   const clock = createSimClock(START_MS)
@@ -46,7 +50,7 @@ export async function runWorld(
   const hub = createSimHub({ clock, random }, rates)
   const nodes = new Map<NodeName, SimNode>()
   const acknowledged: SignedRecord[] = []
-  const world: World = { topology, nodes, hub, clock, acknowledged, trace }
+  const world: World = { topology, nodes, hub, clock, acknowledged, trace, collects }
   const deps = { topology, hub, clock, random, nodes }
   for (const name of topology.nodes.keys()) nodes.set(name, await createSimNode(deps, name))
   // Some join late.
@@ -95,7 +99,7 @@ async function rest(world: World): Promise<void> {
 }
 
 function createActions(world: World, random: SeededRandom): () => Promise<void> {
-  const { topology, nodes, hub, trace, acknowledged } = world
+  const { topology, nodes, hub, trace, acknowledged, collects } = world
   const names = [...nodes.keys()]
   const repositories = repositoriesOf(topology)
   let images = 0
@@ -186,11 +190,37 @@ function createActions(world: World, random: SeededRandom): () => Promise<void> 
     note(writer.core.ledger.entry({ repository, reference: tag })?.history[0])
   }
 
+  /** Without a grace, and where it hurts: jobs run, news waits, layers of an earlier image are about to be linked. */
+  async function collect(): Promise<void> {
+    if (!collects) return
+    const repository = random.pick(repositories)
+    const writer = nodes.get(random.pick(writersOf(topology, repository)))
+    if (writer?.core === undefined) return
+    images += 1
+    const first = makeImage(`first ${images}`)
+    const back = makeImage(`back ${images}`, { sharedLayers: first.blobs.slice(1) })
+    trace.push(`supersede and come back to layers in ${repository} at ${writer.name}`)
+    for (const image of [first, makeImage(`between ${images}`), back]) {
+      await advance(world, random.below(5_000))
+      // It may have died meanwhile; nobody else starts it here.
+      await pushAt(writer, repository, 'v1.0.0' as Tag, image)
+    }
+    for (const node of nodes.values()) {
+      await advance(world, random.below(COLLECT_WITHIN_MS))
+      const gone: string[] = []
+      await node.core?.collector.collect(({ kind, name, isDue }) => {
+        if (isDue) gone.push(`${kind} ${name.slice(7, 15)}`)
+      })
+      if (gone.length > 0) trace.push(`collect at ${node.name}: ${gone.join(', ')}`)
+    }
+  }
+
   const actions: readonly (readonly [number, () => Promise<void>])[] = [
     [8, push],
     [3, signLast],
     [3, promote],
     [2, remove],
+    [4, collect],
     [
       3,
       async () => {

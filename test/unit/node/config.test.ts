@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_BOUNDS } from '../../../src/node/bounds.ts'
 import { type NodeFlags, resolveConfig } from '../../../src/node/config.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
 
@@ -30,7 +31,10 @@ describe('node / config', () => {
       meshListen: ['/ip4/127.0.0.1/tcp/4001'],
       anonymous: 'push',
       workers: 4,
+      readers: 0,
+      graces: { supersededMs: 7 * 24 * 3_600_000, unusedMs: 24 * 3_600_000 },
       logLevel: 'info',
+      bounds: DEFAULT_BOUNDS,
     })
   })
 
@@ -42,6 +46,7 @@ describe('node / config', () => {
       meshListen: '/ip4/0.0.0.0/tcp/1,/ip6/::/tcp/2',
       anonymous: 'none',
       workers: '9',
+      readers: '2',
       logLevel: 'silent',
     }
     expect(resolveConfig(flags, topologyWith(LOCAL))).toMatchObject({
@@ -50,6 +55,7 @@ describe('node / config', () => {
       meshListen: ['/ip4/0.0.0.0/tcp/1', '/ip6/::/tcp/2'],
       anonymous: 'none',
       workers: 9,
+      readers: 2,
       logLevel: 'silent',
     })
   })
@@ -87,5 +93,21 @@ describe('node / config', () => {
 
   test('a node without endpoint has to be told where to listen', () => {
     expect(() => resolveConfig(NEEDED, topologyWith('{}'))).toThrow('no endpoint')
+  })
+
+  test('a certificate comes with its key, and only where the endpoint says https', () => {
+    const secure = topologyWith('{ endpoint: "https://hub.example" }')
+    const pair = { tlsCert: '/tls/hub.crt', tlsKey: '/tls/hub.key' }
+    expect(resolveConfig({ ...NEEDED, ...pair, tlsCa: '/tls/ca.pem' }, secure)).toMatchObject({
+      tls: { cert: '/tls/hub.crt', key: '/tls/hub.key' },
+      tlsCa: '/tls/ca.pem',
+      listen: { port: 443 },
+    })
+    const missing = () => resolveConfig({ ...NEEDED, tlsCert: '/tls/hub.crt' }, secure)
+    expect(missing).toThrow('--tls-key FILE is needed with --tls-cert')
+    const plain = () => resolveConfig({ ...NEEDED, ...pair }, topologyWith(LOCAL))
+    expect(plain).toThrow('write endpoint: https://127.0.0.1:5001')
+    // A proxy in front of the node may speak TLS for it.
+    expect(resolveConfig(NEEDED, secure).tls).toBeUndefined()
   })
 })

@@ -102,9 +102,12 @@ describe('planner', () => {
     [
       'an entry with what is held and no record',
       { history: [], held: image },
-      {
-        reason: 'deleted-at-origin',
-      },
+      { reason: 'adopted' },
+    ],
+    [
+      'the same at a writer, who drops nothing that no delete names',
+      { history: [], held: image, isWriter: true },
+      { reason: 'adopted' },
     ],
   ])('%s', async (_, world, expected) => {
     expect(await planIn(world).plan).toMatchObject({ key: world.key ?? KEY, ...expected })

@@ -6,7 +6,7 @@ const part = (start: number, end: number) => ({ kind: 'part', range: { start, en
 
 describe('the Range header', () => {
   it.each([
-    [null, 100, { kind: 'whole' }],
+    [undefined, 100, { kind: 'whole' }],
     ['bytes=0-9', 100, part(0, 10)],
     ['bytes=90-', 100, part(90, 100)],
     ['bytes=-10', 100, part(90, 100)],

@@ -2,8 +2,10 @@
 
 import type { AnonymousRight } from '../../../src/access/access.ts'
 import { createAccess } from '../../../src/access/create-access.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import type { Logger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
+import { type Bounds, DEFAULT_BOUNDS } from '../../../src/node/bounds.ts'
 import { listenHttp } from '../../../src/node/http-server.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
 import { createRegistryApp } from '../../../src/registry/registry-app.ts'
@@ -32,6 +34,9 @@ export interface RegistryOptions {
   /** A second registry over both is a restart. */
   readonly directory?: string
   readonly backend?: IndexBackend
+  readonly bounds?: Partial<Bounds>
+  /** Whether the event loop is late. */
+  readonly isLate?: () => boolean
 }
 
 export async function startRegistry(options: RegistryOptions = {}) {
@@ -40,6 +45,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
   const backend = options.backend ?? (await openMemoryBackend())
   const directory = options.directory ?? building.use(await makeTemporaryDirectory()).path
   const clock = createFakeClock()
+  const bounds = { ...DEFAULT_BOUNDS, ...options.bounds }
   const plain =
     store === 'disk'
       ? await openDiskBlobStore({ directory })
@@ -53,7 +59,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
     },
     { anonymous },
   )
-  const uploads = createUploadSessions({ blobs, index: storage.index, clock })
+  const uploads = createUploadSessions({ blobs, index: storage.index, clock }, bounds)
   const logged: { readonly level: string; readonly fields: object; readonly message: string }[] = []
   const log = (level: string) => (fields: object, message: string) =>
     void logged.push({ level, fields, message })
@@ -65,8 +71,22 @@ export async function startRegistry(options: RegistryOptions = {}) {
     child: () => logger,
   }
   const { content } = storage
-  const app = createRegistryApp({ content, blobs, uploads, access, refusal, logger })
-  const http = await listenHttp(app as never, { host: '127.0.0.1', port: 0 })
+  const app = createRegistryApp({
+    damage: storage.damage,
+    leases: storage.leases,
+    content,
+    blobs,
+    uploads,
+    access,
+    refusal,
+    isLate: options.isLate ?? (() => false),
+    maxManifestBytes: bounds.manifestBytes,
+    logger,
+  })
+  const http = await listenHttp(
+    { app: app as never, clock: systemClock, logger },
+    { host: '127.0.0.1', port: 0, bounds },
+  )
   building.defer(async () => {
     const drained = http.drain()
     http.close()

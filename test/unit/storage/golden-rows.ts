@@ -21,6 +21,8 @@ export const GOLDEN_ROWS: Readonly<Record<string, unknown>> = {
   blob: { size: 5_000_000_000 },
   repository: { manifests: 3, changes: 5 },
   shows: ['latest', 'v1'],
+  holds: ['latest', digest],
+  unused: { sinceMs: TIME_MS, tags: ['v1'], isOrphan: true },
   parent: [digest],
   referrer: [digest, `sha256-${'0'.repeat(64)}.sig`],
   upload: { repository: 'app', startedAtMs: TIME_MS },
@@ -35,6 +37,7 @@ export const GOLDEN_ROWS: Readonly<Record<string, unknown>> = {
   },
   cursor: { filter: 'theirs:ours', epoch: 'abc', number: 9 },
   parked: { bytes: Uint8Array.of(1, 2, 3), from: identityNamed('hub').peerId, reason: 'future' },
+  damaged: { foundAtMs: TIME_MS, why: 'expected 2 bytes, the file has 1', repositories: ['app'] },
   pending: [
     { kind: 'write', path: 'docker/registry/v2/repositories/app/link', digest },
     { kind: 'remove', path: 'docker/registry/v2/repositories/app' },

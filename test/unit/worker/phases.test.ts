@@ -33,7 +33,7 @@ async function setUp(images: readonly TestManifest[], wrap = (blobs: BlobStore) 
   }
   const run = (image: TestManifest, signal = never, references = ['v1']) =>
     carryOut(
-      { fetcher, blobs, content: rig.content },
+      { ...rig, fetcher, blobs },
       { repository: REPO, digest: image.digest, references: () => references },
       progress,
       { signal },

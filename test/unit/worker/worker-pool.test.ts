@@ -47,6 +47,8 @@ async function setUp(
     {
       fetcher,
       blobs,
+      leases: rig.leases,
+      damage: rig.damage,
       content,
       queue,
       clock,

@@ -1,0 +1,82 @@
+/** Requests that a reader thread takes and the main thread answers: over a socket that only this node's user can open. */
+import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { codeOf, messageOf } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+
+/** IP address of the client. It counts on the forwarding socket only. */
+const CALLER_HEADER = 'x-entrepot-caller'
+/** Of one connection, never of what it carries (RFC 9110 section 7.6.1). The reader has answered an `Expect`. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+export interface Forwarder {
+  /** Resolves when the answer has ended, or one of the two sides has gone. */
+  forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void>
+  close(): void
+}
+
+export function createForwarder(
+  { logger }: { readonly logger: Logger },
+  { socketPath }: { readonly socketPath: string },
+): Forwarder {
+  const agent = new Agent({ keepAlive: true })
+
+  async function send(incoming: IncomingMessage): Promise<IncomingMessage> {
+    const upstream = request({
+      agent,
+      socketPath,
+      method: incoming.method,
+      path: incoming.url,
+      headers: {
+        ...endToEnd(incoming.headers),
+        [CALLER_HEADER]: incoming.socket.remoteAddress ?? '',
+      },
+    })
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      upstream.on('response', resolve)
+      upstream.on('error', reject)
+    })
+    // It may answer, and close, before the body is in: the answer counts.
+    pipeline(incoming, upstream, { end: true }).catch(() => {})
+    return answered
+  }
+
+  return {
+    forward: async (incoming, outgoing) => {
+      try {
+        const answer = await send(incoming)
+        outgoing.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
+        await pipeline(answer, outgoing)
+      } catch (err) {
+        if (codeOf(err) === 'ERR_STREAM_PREMATURE_CLOSE' || incoming.destroyed) {
+          outgoing.destroy()
+          return
+        }
+        logger.warn({ reason: messageOf(err), path: incoming.url }, 'request not forwarded')
+        if (outgoing.headersSent) outgoing.destroy()
+        else outgoing.writeHead(502).end()
+      }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+/** For the server on the forwarding socket: the client's address takes the place of the socket's, which has none. */
+export function takeCaller(incoming: IncomingMessage): void {
+  const value = incoming.headers[CALLER_HEADER]
+  delete incoming.headers[CALLER_HEADER]
+  Object.defineProperty(incoming.socket, 'remoteAddress', { configurable: true, value })
+}
+
+function endToEnd(headers: IncomingMessage['headers']): IncomingMessage['headers'] {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)))
+}

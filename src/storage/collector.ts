@@ -1,0 +1,152 @@
+/**
+ * The collector: takes what nothing needs any more, while the node serves. Rows go first, in one durable step each, then
+ * files: a crash between the two leaves a file that the next run finds. docs/decisions/0020 says what keeps content.
+ */
+
+import type { EventBus } from '../events/event-bus.ts'
+import type { CollectedKind } from '../events/mesh-event.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Random } from '../lib/random.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { BlobLeases } from './blob-leases.ts'
+import type { BlobStore } from './blob-store.ts'
+import { type CollectFilesDeps, collectFiles, collectLinks } from './collect-blobs.ts'
+import { collectManifests, type Rights } from './collect-manifests.ts'
+import { collectStages, collectUploads } from './collect-stages.ts'
+import type { CollectedItem, Graces } from './collected-item.ts'
+import { beginRun, type CollectorRun } from './collector-run.ts'
+import type { ContentRows } from './content-rows.ts'
+import type { IndexDb } from './index-db.ts'
+import { BLOB, MANIFEST, pairKey } from './index-tables.ts'
+import type { Ledger } from './ledger.ts'
+import type { UploadSessions } from './upload-sessions.ts'
+
+export interface Collector extends AsyncDisposable {
+  /** What is unused, with the reason, and when it goes. Changes nothing. */
+  plan(): AsyncGenerator<CollectedItem>
+  /** Takes what is due. One run at a time: a second one begins when the first has ended. */
+  collect(onItem?: (item: CollectedItem) => void): Promise<Collection>
+  /** Every hour from now on, until it is disposed of. */
+  start(): void
+}
+
+export interface Collection {
+  readonly counts: Readonly<Record<CollectedKind, number>>
+  /** Bytes of files: links and manifests are rows of the index, their files are counted as blobs. */
+  readonly freedBytes: number
+}
+
+export interface CollectorDeps extends Pick<CollectFilesDeps, 'oldestJobMs'> {
+  readonly index: IndexDb
+  readonly blobs: BlobStore
+  readonly ledger: Ledger
+  readonly rows: ContentRows
+  readonly uploads: Pick<UploadSessions, 'list' | 'expire'>
+  readonly leases: BlobLeases
+  readonly rights: Rights | undefined
+  readonly events: EventBus
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/**
+ * Milliseconds between two runs, and before the first: graces are days, and a client that was told before a restart what is
+ * here has an hour to finish its push.
+ */
+const EVERY_MS = 3_600_000
+
+export function createCollector(deps: CollectorDeps, graces: Graces): Collector {
+  const { index, events, clock, logger } = deps
+  const stop = new AbortController()
+  let last: Promise<unknown> = Promise.resolve()
+
+  async function* look(run: CollectorRun): AsyncGenerator<CollectedItem> {
+    for await (const repository of repositoriesIn(index)) {
+      yield* collectManifests(deps, run, repository)
+      yield* collectLinks(deps, run, repository)
+    }
+    yield* collectFiles(deps, run)
+    yield* collectUploads(deps, run)
+    yield* collectStages(deps, run)
+  }
+
+  async function collect(onItem: (item: CollectedItem) => void): Promise<Collection> {
+    using run = beginRun(deps, { graces, isDryRun: false, now: clock.now() })
+    const collection = emptyCollection()
+    for await (const item of look(run)) {
+      // A run that is cut off is no loss: the next one begins again.
+      stop.signal.throwIfAborted()
+      onItem(item)
+      count(collection, item)
+    }
+    const { counts, freedBytes } = collection
+    if (Object.values(counts).some((number) => number > 0)) {
+      logger.info({ counts, freedBytes, tookMs: clock.now() - run.now }, 'unused content collected')
+      events.emit({ kind: 'content-collected', counts, freedBytes })
+    }
+    return collection
+  }
+
+  async function runInTime(): Promise<void> {
+    while (!stop.signal.aborted) {
+      await clock.sleep(EVERY_MS, { signal: stop.signal }).catch(() => {})
+      if (stop.signal.aborted) return
+      await enqueue(() => collect(() => {})).catch((err: unknown) => {
+        if (!stop.signal.aborted) logger.warn({ err }, 'unused content not collected')
+      })
+    }
+  }
+
+  function enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work)
+    last = turn.catch(() => {})
+    return turn
+  }
+
+  return {
+    plan: async function* () {
+      using run = beginRun(deps, { graces, isDryRun: true, now: clock.now() })
+      yield* look(run)
+    },
+    collect: (onItem = () => {}) => enqueue(() => collect(onItem)),
+    start: () => void runInTime(),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort(new DOMException('node is stopping', 'AbortError'))
+      await last
+    },
+  }
+}
+
+type Counted = { -readonly [K in keyof Collection]: Collection[K] } & {
+  counts: Record<CollectedKind, number>
+}
+
+export function emptyCollection(): Counted {
+  return { counts: { manifest: 0, link: 0, blob: 0, stage: 0, upload: 0 }, freedBytes: 0 }
+}
+
+export function count(collection: Counted, { kind, bytes, isDue }: CollectedItem): void {
+  if (!isDue) return
+  collection.counts[kind] += 1
+  if (kind !== 'manifest' && kind !== 'link') collection.freedBytes += bytes
+}
+
+/** Every repository that has a row: names are the first parts of keys, so each is one step of a jump. */
+async function* repositoriesIn(index: IndexDb): AsyncGenerator<RepositoryName> {
+  let after = ''
+  for (;;) {
+    const [[manifest], [blob]] = await Promise.all([
+      index.page(MANIFEST, { after, limit: 1 }),
+      index.page(BLOB, { after, limit: 1 }),
+    ])
+    const [next] = [manifest, blob]
+      .flatMap((row) => (row === undefined ? [] : [row[0].slice(0, row[0].indexOf('\0'))]))
+      .sort()
+    if (next === undefined) return
+    yield next as RepositoryName
+    // Past every key of it: \x01 follows NUL.
+    after = pairKey(next, '').replace('\0', '\x01')
+  }
+}

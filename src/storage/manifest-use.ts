@@ -1,0 +1,88 @@
+/**
+ * What keeps a manifest of a repository: a tag, an index or image that is kept itself, or that it was pushed by digest for
+ * its own sake. Every answer is a few reads by key, so that it can be asked again inside the removing transaction.
+ */
+import type { Digest } from '../oci/digest.ts'
+import { isDigest, type RepositoryName } from '../oci/name.ts'
+import type { RecordKey } from '../record/tag-record.ts'
+import type { Reads } from './index-db.ts'
+import { ENTRY, HOLDS, MANIFEST, PARENT, pairKey, SHOWS, UNUSED } from './index-tables.ts'
+
+export type ManifestUse =
+  | { readonly kind: 'used' }
+  /** `parent` is kept for a while itself: what it names goes after it. */
+  | { readonly kind: 'unused'; readonly parent?: Digest; readonly subject?: Digest }
+
+export interface ManifestUseOptions {
+  /** Whether the topology asks this node for what was pushed by that digest, tag or no tag. */
+  readonly isWanted: boolean
+}
+
+export function manifestUse(
+  reads: Reads,
+  repository: RepositoryName,
+  digest: Digest,
+  { isWanted }: ManifestUseOptions,
+): ManifestUse {
+  if (isTagged(reads, repository, digest)) return { kind: 'used' }
+  const key = pairKey(repository, digest)
+  const parents = reads.get(PARENT, key) ?? []
+  const subject = subjectHere(reads, repository, digest)
+  const needed = needs(reads, repository, digest, { isRoot: true, isWanted }, new Set())
+  if (needed) return { kind: 'used' }
+  const [parent] = parents
+  return {
+    kind: 'unused',
+    ...(parent === undefined ? {} : { parent }),
+    ...(subject === undefined ? {} : { subject }),
+  }
+}
+
+/** A tag that is served shows it, or the newest record of one names it: it is about to be shown. */
+function isTagged(reads: Reads, repository: RepositoryName, digest: Digest): boolean {
+  const key = pairKey(repository, digest)
+  if (reads.get(SHOWS, key) !== undefined) return true
+  return reads.get(HOLDS, key)?.some((reference) => !isDigest(reference)) === true
+}
+
+function needs(
+  reads: Reads,
+  repository: RepositoryName,
+  digest: Digest,
+  { isRoot, isWanted }: { readonly isRoot: boolean; readonly isWanted: boolean },
+  seen: Set<Digest>,
+): boolean {
+  if (seen.has(digest)) return false
+  seen.add(digest)
+  if (!isRoot && isTagged(reads, repository, digest)) return true
+  const key = pairKey(repository, digest)
+  const parents = reads.get(PARENT, key) ?? []
+  const subject = subjectHere(reads, repository, digest)
+  const upwards = subject === undefined ? parents : [...parents, subject]
+  // Of what stands above, the topology's word is not asked: its own turn comes, and until then it counts as kept.
+  const above = { isRoot: false, isWanted: true }
+  if (upwards.some((one) => needs(reads, repository, one, above, seen))) return true
+  return isHeldByItself(reads, { repository, reference: digest }, upwards.length > 0, isWanted)
+}
+
+/** Pushed by digest, and not for the sake of something that is unused now, or gone. */
+function isHeldByItself(
+  reads: Reads,
+  { repository, reference }: RecordKey,
+  hasUpwards: boolean,
+  isWanted: boolean,
+): boolean {
+  const key = pairKey(repository, reference)
+  const row = reads.get(ENTRY, key)
+  if (row?.held === undefined) return false
+  // Adopted, or asked for by the topology itself.
+  if (row.records.length === 0) return true
+  return isWanted || (!hasUpwards && reads.get(UNUSED, key)?.isOrphan !== true)
+}
+
+/** The manifest that it is about, where the repository has it. */
+function subjectHere(reads: Reads, repository: RepositoryName, digest: Digest): Digest | undefined {
+  const subject = reads.get(MANIFEST, pairKey(repository, digest))?.subject
+  if (subject === undefined) return undefined
+  return reads.get(MANIFEST, pairKey(repository, subject)) === undefined ? undefined : subject
+}
