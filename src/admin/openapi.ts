@@ -51,7 +51,8 @@ const OPERATIONS: readonly Operation[] = [
   {
     path: '/api/v1/gc',
     method: 'post',
-    summary: 'Takes what nothing needs any more, or says with dryRun=true what would go; loopback only',
+    summary:
+      'Takes what nothing needs any more, or says with dryRun=true what would go; loopback only',
     parameters: ['dryRun'],
     answer: COLLECTION,
   },

@@ -88,7 +88,13 @@ const NEXT = z.string().optional()
 export const JOBS_PAGE = z.object({ jobs: z.array(JOB), next: NEXT })
 export const RECORDS_PAGE = z.object({ records: z.array(RECORDS), next: NEXT })
 
-const KINDS = ['manifest', 'link', 'blob', 'stage', 'upload'] as const satisfies readonly CollectedKind[]
+const KINDS = [
+  'manifest',
+  'link',
+  'blob',
+  'stage',
+  'upload',
+] as const satisfies readonly CollectedKind[]
 
 export const COLLECTION = z.object({
   isDryRun: z.boolean(),

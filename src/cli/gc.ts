@@ -9,8 +9,9 @@ import { durationText } from '../lib/duration.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import { createLogger } from '../lib/logger.ts'
 import { systemRandom } from '../lib/random.ts'
-import { boundsOf } from '../node/bounds.ts'
+import { resolveBounds } from '../node/bounds.ts'
 import { type NodeFlags, parseGraces } from '../node/config.ts'
+import { prepareAdoption } from '../storage/adoption.ts'
 import { createBlobLeases } from '../storage/blob-leases.ts'
 import { createCollector } from '../storage/collector.ts'
 import { createContentRows } from '../storage/content-rows.ts'
@@ -80,6 +81,7 @@ async function collectInDirectory(
   const logger = createLogger({ node: 'gc' }, { logLevel: 'warn' })
   await using parts = new AsyncDisposableStack()
   const index = parts.use(await openIndexDb(join(directory, 'entrepot', 'index')))
+  await prepareAdoption(index)
   const blobs = await openDiskBlobStore({ directory })
   const files = createDiskLinkFiles({ directory })
   const links = parts.use(createLinkJournal({ index, files, clock, logger }))
@@ -91,7 +93,7 @@ async function collectInDirectory(
         blobs,
         ledger,
         rows: createContentRows({ ledger, links }),
-        uploads: createUploadSessions({ blobs, index, clock }, boundsOf()),
+        uploads: createUploadSessions({ blobs, index, clock }, resolveBounds([], {})),
         // Nobody else is here: no client was told anything a short while ago.
         leases: createBlobLeases({ clock, random }, { keepMs: 0 }),
         rights: undefined,

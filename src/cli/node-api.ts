@@ -30,7 +30,7 @@ export async function askNode<T>(
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
   }).catch((cause: unknown) => {
-    const message = `no node answers at ${url}: ${messageOf(cause)}. ${adviceOn(cause)}`
+    const message = `no node answers at ${url}: ${reasonOf(cause)}. ${adviceOn(cause)}`
     throw new EntrepotError('NODE_UNREACHABLE', message, { cause })
   })
   const body = (await answer.body.json().catch(() => undefined)) as
@@ -44,6 +44,11 @@ export async function askNode<T>(
 async function agentTrusting(tlsCa: string | undefined): Promise<Agent> {
   const files = await readFiles(tlsCa === undefined ? [] : [tlsCa])
   return new Agent({ connect: { secureContext: trusting(files.flatMap(authoritiesIn)) } })
+}
+
+/** Without the advice of Node.js, which names options of its own. */
+function reasonOf(cause: unknown): string {
+  return messageOf(cause).replace(/; if the root CA.*/, '')
 }
 
 /** Codes of OpenSSL and Node.js for a certificate that is not accepted. */

@@ -1,5 +1,6 @@
 /** How the command line writes: facts on standard output, failures in one line, colour only on a terminal. */
 import { messageOf } from '../lib/errors.ts'
+import type { Finding } from '../storage/finding.ts'
 
 export function print(line: string): void {
   process.stdout.write(`${line}\n`)
@@ -30,6 +31,12 @@ export function failureText(error: unknown): string {
   const message = messageOf(error)
   const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : ''
   return cause === '' || message.includes(cause) ? message : `${message} (${cause})`
+}
+
+/** One finding of a scan: what and where, and below it what it should be and what helps. */
+export function findingText({ kind, path, expected, came, todo, repair }: Finding): string {
+  const what = `${kind} ${path}\n  expected ${expected}; came ${came}`
+  return `${what}\n  ${repair === undefined ? todo : `repaired: ${repair}`}`
 }
 
 /** e.g. `8.4 MB`: powers of ten, as disks and links are sold. */

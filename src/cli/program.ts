@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { codeOf } from '../lib/errors.ts'
+import { addAdoptCommand } from './adopt.ts'
 import { addGcCommand } from './gc.ts'
 import { addIdentityCommands } from './identity.ts'
 import { addInspectCommands } from './inspect.ts'
@@ -9,6 +10,7 @@ import { failureText } from './output.ts'
 import { addServeCommand } from './serve.ts'
 import { addTopologyCommands } from './topology.ts'
 import { addUpCommand } from './up.ts'
+import { addVerifyCommand } from './verify.ts'
 
 const [FAILED, USAGE] = [1, 2]
 
@@ -30,6 +32,8 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   addTopologyCommands(program)
   addInspectCommands(program)
   addGcCommand(program)
+  addAdoptCommand(program)
+  addVerifyCommand(program)
   try {
     await program.parseAsync(words, { from: 'user' })
     return Number(process.exitCode ?? 0)

@@ -5,6 +5,7 @@ import { EntrepotError } from '../lib/errors.ts'
 import { LOG_LEVELS } from '../lib/logger.ts'
 import { type NodeFlags, resolveConfig } from '../node/config.ts'
 import { createNode, type MeshNode } from '../node/create-node.ts'
+import { SPARSE_POLICIES } from '../storage/content-writer.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { print } from './output.ts'
 import { loadTopology } from './topology.ts'
@@ -65,6 +66,13 @@ export function addServeCommand(program: Command): void {
     .addOption(env('--workers <n>', 'images fetched side by side (default 4)', 'WORKERS'))
     .addOption(
       env('--readers <n>', 'threads that serve blobs beside the main one (default 0)', 'READERS'),
+    )
+    .addOption(
+      env(
+        '--sparse <policy>',
+        'manifests that lack blobs or children (default refuse)',
+        'SPARSE',
+      ).choices(SPARSE_POLICIES),
     )
     .addOption(env('--log-level <level>', 'default info', 'LOG_LEVEL').choices(LOG_LEVELS))
     .addOption(

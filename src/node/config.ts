@@ -5,6 +5,7 @@ import { parseDuration } from '../lib/duration.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../lib/logger.ts'
 import type { Graces } from '../storage/collected-item.ts'
+import { SPARSE_POLICIES, type SparsePolicy } from '../storage/content-writer.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { type Bounds, resolveBounds } from './bounds.ts'
 import { identityPath } from './identity-file.ts'
@@ -29,6 +30,8 @@ export interface NodeConfig {
   readonly readers: number
   /** How long content stays that nothing needs. */
   readonly graces: Graces
+  /** Whether pushed manifests may lack blobs and children. */
+  readonly sparse: SparsePolicy
   readonly logLevel: LogLevel
   readonly bounds: Bounds
 }
@@ -46,6 +49,7 @@ export interface NodeFlags {
   readonly anonymous?: string | undefined
   readonly workers?: string | undefined
   readonly readers?: string | undefined
+  readonly sparse?: string | undefined
   readonly keepSuperseded?: string | undefined
   readonly keepUnused?: string | undefined
   readonly logLevel?: string | undefined
@@ -92,6 +96,7 @@ export function resolveConfig(
     workers: wholeNumber('--workers', { text: flags.workers, or: DEFAULT_WORKERS, least: 1 }),
     readers: wholeNumber('--readers', { text: flags.readers, or: DEFAULT_READERS, least: 0 }),
     graces: parseGraces(flags),
+    sparse: oneOf('--sparse', SPARSE_POLICIES, flags.sparse ?? 'refuse'),
     logLevel: oneOf('--log-level', LOG_LEVELS, flags.logLevel ?? DEFAULT_LOG_LEVEL),
     bounds: resolveBounds(flags.limit ?? [], environment),
   }

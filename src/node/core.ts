@@ -36,7 +36,7 @@ import type { ContentKeeper, ContentReader, ContentWriter } from '../storage/con
 import { createContentKeeper } from '../storage/content-keeper.ts'
 import { createContentReader } from '../storage/content-reader.ts'
 import { type ContentRows, createContentRows } from '../storage/content-rows.ts'
-import { createContentWriter } from '../storage/content-writer.ts'
+import { createContentWriter, type SparsePolicy } from '../storage/content-writer.ts'
 import { type Damage, openDamage } from '../storage/damage.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import { type Ledger, newestTime, openLedger } from '../storage/ledger.ts'
@@ -78,6 +78,8 @@ export interface CoreDeps {
 export interface CoreOptions {
   /** Jobs carried out side by side. */
   readonly workers: number
+  /** Whether pushed manifests may lack something. */
+  readonly sparse: SparsePolicy
   /** How long content stays that nothing needs. */
   readonly graces: Graces
   /** Base URL of this node's registry, for neighbours whose file does not say. */
@@ -141,7 +143,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const keeper = createContentKeeper(store)
   const content = {
     ...createContentReader(store),
-    ...createContentWriter({ ...store, author, tagsMayMove }),
+    ...createContentWriter({ ...store, author, sparse: options.sparse, tagsMayMove }),
     ...keeper,
   }
 

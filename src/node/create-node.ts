@@ -16,6 +16,7 @@ import { createNeighbours } from '../peers/neighbours.ts'
 import type { Identity } from '../record/identity.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import { createRegistryApp } from '../registry/registry-app.ts'
+import { prepareAdoption } from '../storage/adoption.ts'
 import { openDiskBlobStore } from '../storage/disk-blob-store.ts'
 import { createDiskLinkFiles } from '../storage/disk-link-files.ts'
 import { openIndexDb } from '../storage/index-db.ts'
@@ -25,6 +26,7 @@ import { flow, neighboursOf } from '../topology/flow.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { createRegistryClient } from '../transfer/registry-client.ts'
+import { startAdopting } from './adopting.ts'
 import { createBlobPermit } from './blob-permit.ts'
 import type { NodeConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
@@ -107,6 +109,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
     events.emit({ kind: 'stranger-refused', peerId, address })
   })
   const { endpoint } = topology.nodes.get(self) ?? {}
+  const mustAdopt = await prepareAdoption(index)
   const core: Core = building.use(
     await createCore(
       {
@@ -128,6 +131,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
       },
       {
         workers: config.workers,
+        sparse: config.sparse,
         graces: config.graces,
         ...(endpoint === undefined ? {} : { endpoint }),
         ...(tls === undefined ? {} : { fingerprints: () => [tls.pair().fingerprint] }),
@@ -135,9 +139,23 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
     ),
   )
 
-  const status = createStatus({ ...core, topology, self, identity, neighbours, events, clock })
+  const adopting = mustAdopt
+    ? building.use(startAdopting({ ...core, directory: dataDirectory, index, blobs, logger }))
+    : undefined
+  const isReady = () => core.isReady() && adopting?.isOver() !== false
+  const status = createStatus({
+    ...core,
+    isReady,
+    topology,
+    self,
+    identity,
+    neighbours,
+    events,
+    clock,
+  })
   const app = new Hono()
   const registryLogger = logger.child({ room: 'registry' })
+  const names = namesOf(topology)
   const refusal = (repository: RepositoryName) => refuseWriting(topology, self, repository)
   const stopping = new AbortController()
   await warnOfFileLimit(registryLogger, config.bounds)
@@ -166,6 +184,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
       damage: core.damage,
       access,
       refusal,
+      isOwnName: (name) => names.has(name),
       isLate: loop.isLate,
       maxManifestBytes: config.bounds.manifestBytes,
       logger: registryLogger,
@@ -265,6 +284,12 @@ async function loadOwnIdentity(
 function isInTopology(topology: Topology): (peerId: string) => boolean {
   const known = new Set([...topology.nodes.values()].map(({ peerId }) => peerId))
   return (peerId) => known.has(peerId)
+}
+
+/** Names under which clients know this mesh: `host[:port]` of its endpoints. */
+function namesOf(topology: Topology): ReadonlySet<string> {
+  const endpoints = [...topology.nodes.values()].map(({ endpoint }) => endpoint)
+  return new Set(endpoints.flatMap((url) => (url === undefined ? [] : [new URL(url).host])))
 }
 
 /** Why this node may not write a repository, with who may; undefined where it may. */

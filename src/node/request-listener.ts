@@ -4,6 +4,7 @@ import type { RequestListener } from 'node:http'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Hono } from 'hono'
 import type { Logger } from '../lib/logger.ts'
+import type { OciErrorCode } from '../oci/errors.ts'
 import type { RequestGate } from './request-gate.ts'
 
 export interface RequestListenerDeps {
@@ -17,6 +18,7 @@ export function createRequestListener({ app, gate, logger }: RequestListenerDeps
     (request, env) => {
       const { incoming, outgoing } = env as NodeEnvironment
       if (!gate.enter(incoming, outgoing)) return gate.refusal(incoming)
+      if (hasDotSegment(incoming.url ?? '')) return badRequest('NAME_INVALID', 'no . or .. segments')
       return app.fetch(request, env as never)
     },
     { errorHandler: (err) => answerTo(err, logger) },
@@ -29,12 +31,22 @@ interface NodeEnvironment {
   readonly outgoing: Parameters<RequestListener>[1]
 }
 
+/**
+ * Whether the path climbs, `%2e` for a dot included. Resolved it would be another route than the one that a proxy in front
+ * looked at: `/v2/../api/v1/` is no request for `/v2/`.
+ */
+function hasDotSegment(target: string): boolean {
+  return /\/(?:\.|%2e){1,2}(?:[/?#]|$)/i.test(target.split('?', 1)[0] ?? '')
+}
+
+function badRequest(code: OciErrorCode, expected: string): Response {
+  const message = `expected a path and a Host header that are valid: ${expected}`
+  return Response.json({ errors: [{ code, message }] }, { status: 400 })
+}
+
 /** In the form of the OCI API, whatever was asked: of a broken request nobody knows what was meant. */
 function answerTo(err: unknown, logger: Logger): Response {
-  if (err instanceof RequestError) {
-    const message = `expected a path without backslashes and a valid Host header: ${err.message}`
-    return Response.json({ errors: [{ code: 'UNSUPPORTED', message }] }, { status: 400 })
-  }
+  if (err instanceof RequestError) return badRequest('UNSUPPORTED', err.message)
   const requestId = randomUUID()
   logger.error({ err, requestId }, 'request failed')
   return Response.json({ requestId }, { status: 500 })

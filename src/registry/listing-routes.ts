@@ -2,7 +2,8 @@
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import { authorize, type RegistryDeps, type RegistryRequest, unauthorized } from './request.ts'
+import type { ReferrerDescriptor } from '../storage/content.ts'
+import { type RegistryDeps, type RegistryRequest, unauthorized } from './request.ts'
 
 /** Names in one page, at most and by default: distribution's bound; a client asks for the next page by Link. */
 const MAX_PAGE = 1000
@@ -13,7 +14,6 @@ export async function listTags(
   request: RegistryRequest,
   repository: RepositoryName,
 ): Promise<Response> {
-  authorize(deps, request, 'pull', repository)
   if (!deps.content.hasRepository(repository)) {
     throw new OciError('NAME_UNKNOWN', { detail: { repository } })
   }
@@ -58,13 +58,32 @@ export async function listReferrers(
   repository: RepositoryName,
   digest: Digest,
 ): Promise<Response> {
-  authorize(deps, request, 'pull', repository)
-  const all = await deps.content.referrers(repository, digest)
-  const type = request.query.get('artifactType')
-  const manifests = type === null ? all : all.filter(({ artifactType }) => artifactType === type)
-  const applied = type === null ? {} : { 'oci-filters-applied': 'artifactType' }
-  const headers = { ...applied, 'content-type': OCI_INDEX }
+  const artifactType = request.query.get('artifactType') ?? undefined
+  const { limit, after } = pageOf(request)
+  const page = { after, limit: limit + 1, artifactType }
+  const found = await deps.content.referrers(repository, digest, page)
+  const manifests = withinBytes(found.slice(0, limit))
+  const last = manifests.length < found.length ? manifests.at(-1)?.digest : undefined
+  const filter = artifactType === undefined ? {} : { artifactType }
+  const headers = {
+    'content-type': OCI_INDEX,
+    ...(artifactType === undefined ? {} : { 'oci-filters-applied': 'artifactType' }),
+    ...nextLink(`/v2/${repository}/referrers/${digest}`, limit, last, filter),
+  }
   return json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }, headers)
+}
+
+/** Bytes of a page of referrers: clients read it as an index, which has at most so many. */
+const MAX_REFERRERS_BYTES = 4 * 1024 * 1024 - 1_024
+
+/** The first one always: a page without a member would never end. */
+function withinBytes(all: readonly ReferrerDescriptor[]): readonly ReferrerDescriptor[] {
+  let bytes = 0
+  const over = all.findIndex((one, at) => {
+    bytes += Buffer.byteLength(JSON.stringify(one)) + 1
+    return at > 0 && bytes > MAX_REFERRERS_BYTES
+  })
+  return over === -1 ? all : all.slice(0, over)
 }
 
 function pageOf({ query }: RegistryRequest): {
@@ -84,9 +103,11 @@ function nextLink(
   path: string,
   limit: number,
   last: string | undefined,
+  filter: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string>> {
   if (last === undefined) return {}
-  return { link: `<${path}?n=${limit}&last=${encodeURIComponent(last)}>; rel="next"` }
+  const query = new URLSearchParams({ ...filter, n: String(limit), last })
+  return { link: `<${path}?${query}>; rel="next"` }
 }
 
 function json(body: object, headers: Readonly<Record<string, string>>): Response {

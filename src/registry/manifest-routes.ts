@@ -1,10 +1,10 @@
 /** Manifests by tag and digest: byte for byte as pushed. */
 import { OciError } from '../oci/errors.ts'
-import { isDigest, type Reference, type RepositoryName } from '../oci/name.ts'
+import { isDigest, parseTag, type Reference, type RepositoryName, type Tag } from '../oci/name.ts'
 import { sendBytes } from './blob-body.ts'
 import { IMMUTABLE } from './blob-routes.ts'
 import { entityTag, namesDigest } from './entity-tag.ts'
-import { authorize, authorizeWrite, type RegistryDeps, type RegistryRequest } from './request.ts'
+import type { RegistryDeps, RegistryRequest } from './request.ts'
 
 export async function getManifest(
   deps: RegistryDeps,
@@ -12,7 +12,6 @@ export async function getManifest(
   repository: RepositoryName,
   reference: Reference,
 ): Promise<Response> {
-  authorize(deps, request, 'pull', repository)
   const stat = await deps.content.statManifest(repository, reference)
   if (stat === undefined) throw unknown(deps, repository, reference)
   if (isDigest(reference)) deps.leases.touch(reference)
@@ -39,31 +38,54 @@ export async function putManifest(
   repository: RepositoryName,
   reference: Reference,
 ): Promise<Response> {
-  authorizeWrite(deps, request, 'push', repository)
   const bytes = await readBody(request, deps.maxManifestBytes)
   const mediaType = request.header('content-type')?.split(';')[0]?.trim()
-  const pushed = await deps.content.pushManifest({ repository, reference, mediaType, bytes })
+  const tags = tagsOf(request, reference)
+  const push = { repository, reference, tags, mediaType, bytes }
+  const pushed = await deps.content.pushManifest(push)
   const headers = {
     location: `/v2/${repository}/manifests/${pushed.digest}`,
     'docker-content-digest': pushed.digest,
     'content-length': '0',
     ...(pushed.subject === undefined ? {} : { 'oci-subject': pushed.subject }),
+    ...(tags.length === 0 ? {} : { 'oci-tag': tags.join(', ') }),
   }
   return new Response(null, { status: 201, headers })
 }
 
 export async function deleteManifest(
   deps: RegistryDeps,
-  request: RegistryRequest,
   repository: RepositoryName,
   reference: Reference,
 ): Promise<Response> {
-  authorizeWrite(deps, request, 'delete', repository)
   const isGone = isDigest(reference)
     ? await deps.content.deleteManifest(repository, reference)
     : await deps.content.deleteTag(repository, reference)
   if (isGone) return new Response(null, { status: 202 })
   throw unknown(deps, repository, reference)
+}
+
+/** Tags of one push, at most: each is a signed record, and all are one commit. */
+const MAX_TAGS = 100
+
+/** `?tag=`, any number of times, with a push by digest. @throws OciError MANIFEST_INVALID */
+function tagsOf({ query }: RegistryRequest, reference: Reference): readonly Tag[] {
+  const texts = [...new Set(query.getAll('tag'))]
+  if (texts.length === 0) return []
+  if (!isDigest(reference)) {
+    const message = '?tag= goes with a push by digest; this one is by tag'
+    throw new OciError('MANIFEST_INVALID', { message })
+  }
+  if (texts.length > MAX_TAGS) {
+    const message = `expected at most ${MAX_TAGS} tags in one push, got ${texts.length}`
+    throw new OciError('MANIFEST_INVALID', { message, status: 414 })
+  }
+  return texts.map((text) => {
+    const tag = parseTag(text)
+    if (tag !== undefined) return tag
+    const message = `expected ?tag= to be letters, digits, . _ -, at most 128 characters; got "${text.slice(0, 150)}"`
+    throw new OciError('MANIFEST_INVALID', { message })
+  })
 }
 
 async function readBody({ body, header }: RegistryRequest, limit: number): Promise<Uint8Array> {

@@ -1,4 +1,4 @@
-/** The Range header (RFC 9110 section 14): one range of bytes; anything else is answered with the whole. */
+/** The Range header (RFC 9110 section 14): one range of bytes; one that ends before it begins is refused, others are passed over. */
 import type { ByteRange } from '../storage/blob-store.ts'
 
 export type RangeAsk =
@@ -18,6 +18,8 @@ export function parseRange(header: string | undefined, size: number): RangeAsk {
   }
   const start = Number(first)
   const end = last === '' ? size : Math.min(Number(last) + 1, size)
-  if (last !== '' && Number(last) < start) return { kind: 'whole' }
-  return start >= size ? { kind: 'unsatisfiable' } : { kind: 'part', range: { start, end } }
+  const isBackwards = last !== '' && Number(last) < start
+  return isBackwards || start >= size
+    ? { kind: 'unsatisfiable' }
+    : { kind: 'part', range: { start, end } }
 }

@@ -1,6 +1,7 @@
 /** The OCI distribution API: who asks, what for, and which route answers. */
 import { Readable } from 'node:stream'
 import { type Context, Hono } from 'hono'
+import type { Action } from '../access/access.ts'
 import { codeOf } from '../lib/errors.ts'
 import { OciError } from '../oci/errors.ts'
 import { deleteBlob, getBlob } from './blob-routes.ts'
@@ -9,6 +10,7 @@ import { listReferrers, listRepositories, listTags } from './listing-routes.ts'
 import { deleteManifest, getManifest, putManifest } from './manifest-routes.ts'
 import { parsePath, type Target } from './path.ts'
 import {
+  authorize,
   type NodeBindings,
   type RegistryDeps,
   type RegistryRequest,
@@ -44,43 +46,60 @@ async function answer(deps: RegistryDeps, context: RegistryContext): Promise<Res
   }
 }
 
-type Route = (deps: RegistryDeps, request: RegistryRequest, target: never) => Promise<Response>
+type Handle<K extends Target['kind']> = (
+  deps: RegistryDeps,
+  request: RegistryRequest,
+  target: Extract<Target, { readonly kind: K }>,
+) => Promise<Response>
+
+interface Route {
+  /** What its caller must be allowed to do in the repository. */
+  readonly action: Action
+  readonly handle: (
+    deps: RegistryDeps,
+    request: RegistryRequest,
+    target: never,
+  ) => Promise<Response>
+}
 
 /** One handler: given the parts of its kind of target. */
 function on<K extends Target['kind']>(
   kind: K,
   method: string,
-  handle: (
-    deps: RegistryDeps,
-    request: RegistryRequest,
-    target: Extract<Target, { readonly kind: K }>,
-  ) => Promise<Response>,
+  action: Action,
+  handle: Handle<K>,
 ): readonly [string, Route] {
-  return [`${method} ${kind}`, handle]
+  return [`${method} ${kind}`, { action, handle }]
 }
 
 const ROUTES: ReadonlyMap<string, Route> = new Map([
-  on('catalog', 'GET', (deps, request) => listRepositories(deps, request)),
-  on('tags', 'GET', (deps, request, to) => listTags(deps, request, to.repository)),
-  on('referrers', 'GET', (deps, request, to) =>
+  on('catalog', 'GET', 'pull', (deps, request) => listRepositories(deps, request)),
+  on('tags', 'GET', 'pull', (deps, request, to) => listTags(deps, request, to.repository)),
+  on('referrers', 'GET', 'pull', (deps, request, to) =>
     listReferrers(deps, request, to.repository, to.digest),
   ),
-  on('blob', 'GET', (deps, request, to) => getBlob(deps, request, to.repository, to.digest)),
-  on('blob', 'DELETE', (deps, request, to) => deleteBlob(deps, request, to.repository, to.digest)),
-  on('manifest', 'GET', (deps, request, to) =>
+  on('blob', 'GET', 'pull', (deps, request, to) =>
+    getBlob(deps, request, to.repository, to.digest),
+  ),
+  on('blob', 'DELETE', 'delete', (deps, _, to) => deleteBlob(deps, to.repository, to.digest)),
+  on('manifest', 'GET', 'pull', (deps, request, to) =>
     getManifest(deps, request, to.repository, to.reference),
   ),
-  on('manifest', 'PUT', (deps, request, to) =>
+  on('manifest', 'PUT', 'push', (deps, request, to) =>
     putManifest(deps, request, to.repository, to.reference),
   ),
-  on('manifest', 'DELETE', (deps, request, to) =>
-    deleteManifest(deps, request, to.repository, to.reference),
+  on('manifest', 'DELETE', 'delete', (deps, _, to) =>
+    deleteManifest(deps, to.repository, to.reference),
   ),
-  on('uploads', 'POST', (deps, request, to) => postUpload(deps, request, to.repository)),
-  on('upload', 'GET', (deps, request, to) => getUpload(deps, request, to.repository, to.id)),
-  on('upload', 'PATCH', (deps, request, to) => patchUpload(deps, request, to.repository, to.id)),
-  on('upload', 'PUT', (deps, request, to) => putUpload(deps, request, to.repository, to.id)),
-  on('upload', 'DELETE', (deps, request, to) => deleteUpload(deps, request, to.repository, to.id)),
+  on('uploads', 'POST', 'push', (deps, request, to) => postUpload(deps, request, to.repository)),
+  on('upload', 'GET', 'push', (deps, _, to) => getUpload(deps, to.repository, to.id)),
+  on('upload', 'PATCH', 'push', (deps, request, to) =>
+    patchUpload(deps, request, to.repository, to.id),
+  ),
+  on('upload', 'PUT', 'push', (deps, request, to) =>
+    putUpload(deps, request, to.repository, to.id),
+  ),
+  on('upload', 'DELETE', 'push', (deps, _, to) => deleteUpload(deps, to.repository, to.id)),
 ])
 
 async function route(
@@ -89,9 +108,28 @@ async function route(
   target: Target,
 ): Promise<Response> {
   const method = request.method === 'HEAD' ? 'GET' : request.method
-  const handle = ROUTES.get(`${method} ${target.kind}`)
-  if (handle !== undefined) return handle(deps, request, target as never)
-  throw new OciError('UNSUPPORTED', { message: `${request.method} is not supported here` })
+  const found = ROUTES.get(`${method} ${target.kind}`)
+  if (found === undefined) {
+    throw new OciError('UNSUPPORTED', { message: `${request.method} is not supported here` })
+  }
+  // The catalog is of no repository: it shows what its caller may read.
+  if ('repository' in target) authorize(deps, request, found.action, target.repository)
+  refuseOtherRegistry(deps, request)
+  return found.handle(deps, request, target as never)
+}
+
+/**
+ * Clients that use a node as a mirror say of which registry (`?ns=`). Of another one than this mesh nothing is here: a
+ * repository of the same name would be other content.
+ */
+function refuseOtherRegistry(
+  { isOwnName }: RegistryDeps,
+  { query, header }: RegistryRequest,
+): void {
+  const ns = query.get('ns')?.toLowerCase()
+  if (ns === undefined || ns === header('host')?.toLowerCase() || isOwnName(ns)) return
+  const message = `expected ?ns= to name a node of this mesh, got "${ns.slice(0, 100)}": content of other registries is not served here`
+  throw new OciError('NAME_UNKNOWN', { message })
 }
 
 function ping({ access }: RegistryDeps, { caller }: RegistryRequest): Response {

@@ -19,6 +19,8 @@ export interface RegistryDeps {
   readonly access: Access
   /** Why this node may not write the repository, naming who may; undefined where it may. */
   readonly refusal: (repository: RepositoryName) => string | undefined
+  /** Whether a registry's name, `host[:port]` in lower case, is one of this mesh. */
+  readonly isOwnName: (name: string) => boolean
   /** Whether the node is behind with its work: what can wait is put off. */
   readonly isLate: () => boolean
   /** Bytes. */
@@ -44,30 +46,24 @@ export interface NodeBindings {
   readonly outgoing?: ServerResponse
 }
 
-/** @throws OciError UNAUTHORIZED, DENIED */
+/** Writing needs the right, and a node that may write. @throws OciError UNAUTHORIZED, DENIED */
 export function authorize(
-  { access }: RegistryDeps,
+  { access, refusal }: RegistryDeps,
   { caller }: RegistryRequest,
   action: Action,
   repository: RepositoryName,
 ): void {
-  const verdict = access.may(caller, action, repository)
-  if (verdict.kind === 'unauthorized') throw unauthorized(action)
-  if (verdict.kind === 'denied') throw new OciError('DENIED', { message: verdict.reason })
-}
-
-/** Writing needs the right, and a node that may write. @throws OciError UNAUTHORIZED, DENIED */
-export function authorizeWrite(
-  deps: RegistryDeps,
-  request: RegistryRequest,
-  action: 'push' | 'delete',
-  repository: RepositoryName,
-): void {
+  const require = (one: Action) => {
+    const verdict = access.may(caller, one, repository)
+    if (verdict.kind === 'unauthorized') throw unauthorized(one)
+    if (verdict.kind === 'denied') throw new OciError('DENIED', { message: verdict.reason })
+  }
   // Who may read here is told where to push instead of being asked for an account that would not help.
-  authorize(deps, request, 'pull', repository)
-  const refusal = deps.refusal(repository)
-  if (refusal !== undefined) throw new OciError('DENIED', { message: refusal })
-  authorize(deps, request, action, repository)
+  require('pull')
+  if (action === 'pull') return
+  const message = refusal(repository)
+  if (message !== undefined) throw new OciError('DENIED', { message })
+  require(action)
 }
 
 /** Basic: what docker and podman know how to answer; tokens of nodes come by another way. */

@@ -3,7 +3,8 @@ import { lendChunks } from '../lib/lent-chunks.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { parseRepositoryName, type RepositoryName } from '../oci/name.ts'
-import { authorizeWrite, type RegistryDeps, type RegistryRequest } from './request.ts'
+import type { LinkBlob } from '../storage/upload-sessions.ts'
+import type { RegistryDeps, RegistryRequest } from './request.ts'
 
 /** POST: begins a session; `?digest=` with a body is the whole upload; `?mount=` links a blob that is here. */
 export async function postUpload(
@@ -11,7 +12,6 @@ export async function postUpload(
   request: RegistryRequest,
   repository: RepositoryName,
 ): Promise<Response> {
-  authorizeWrite(deps, request, 'push', repository)
   if (deps.isLate()) throw tooBusy()
   const mount = request.query.get('mount')
   if (mount !== null && (await canMount(deps, request, mount))) {
@@ -20,17 +20,11 @@ export async function postUpload(
     return created(repository, digest)
   }
   const whole = request.query.get('digest')
-  const digest = whole === null ? undefined : requireDigest(whole)
-  const id = await deps.uploads.begin(repository)
-  if (digest === undefined) return accepted(repository, id, 0)
-  try {
-    await deps.uploads.append(repository, id, lendChunks(request.body()))
-  } catch (err) {
-    // The client never learned the id: nobody could resume it. Where its row stays (full disk), time removes it.
-    await deps.uploads.cancel(repository, id).catch(() => {})
-    throw err
-  }
-  return finish(deps, repository, id, digest)
+  if (whole === null) return accepted(repository, await deps.uploads.begin(repository), 0)
+  const digest = requireDigest(whole)
+  return store(deps, repository, digest, (link) =>
+    deps.uploads.receive(digest, lendChunks(request.body()), link),
+  )
 }
 
 /** Seconds: the event loop is looked at every 5 s. */
@@ -57,7 +51,7 @@ async function canMount(
   const from = query.get('from')
   if (from === null) {
     if ((await blobs.stat(digest)) === undefined) return false
-    for (const source of await content.repositories({ limit: MAX_SOURCES })) {
+    for await (const source of content.repositoriesOf(digest, { within: MAX_SOURCES })) {
       if (access.may(caller, 'pull', source).kind !== 'allowed') continue
       if ((await content.statBlob(source, digest)) !== undefined) return true
     }
@@ -75,7 +69,6 @@ export async function patchUpload(
   repository: RepositoryName,
   id: string,
 ): Promise<Response> {
-  authorizeWrite(deps, request, 'push', repository)
   const at = chunkStart(request)
   const offset = await deps.uploads.append(repository, id, lendChunks(request.body()), { at })
   return accepted(repository, id, offset)
@@ -88,45 +81,41 @@ export async function putUpload(
   repository: RepositoryName,
   id: string,
 ): Promise<Response> {
-  authorizeWrite(deps, request, 'push', repository)
   const digest = requireDigest(request.query.get('digest') ?? '')
   const at = chunkStart(request)
   await deps.uploads.append(repository, id, lendChunks(request.body()), { at })
-  return finish(deps, repository, id, digest)
+  return store(deps, repository, digest, (link) =>
+    deps.uploads.finish(repository, id, digest, link),
+  )
 }
 
 export async function getUpload(
   deps: RegistryDeps,
-  request: RegistryRequest,
   repository: RepositoryName,
   id: string,
 ): Promise<Response> {
-  authorizeWrite(deps, request, 'push', repository)
   const offset = await deps.uploads.offset(repository, id)
   return new Response(null, { status: 204, headers: sessionHeaders(repository, id, offset) })
 }
 
 export async function deleteUpload(
   deps: RegistryDeps,
-  request: RegistryRequest,
   repository: RepositoryName,
   id: string,
 ): Promise<Response> {
-  authorizeWrite(deps, request, 'push', repository)
   await deps.uploads.cancel(repository, id)
   return new Response(null, { status: 204 })
 }
 
-async function finish(
-  { uploads, content, leases }: RegistryDeps,
+async function store(
+  { content, leases }: RegistryDeps,
   repository: RepositoryName,
-  id: string,
   digest: Digest,
+  upload: (link: LinkBlob) => Promise<void>,
 ): Promise<Response> {
   // Between its file and the row that links it nobody would miss it.
   using _held = await leases.hold([digest])
-  await uploads.finish(repository, id, digest)
-  await content.linkBlob(repository, digest)
+  await upload((blob, alongside) => content.linkUpload(repository, blob, alongside))
   return created(repository, digest)
 }
 

@@ -83,7 +83,7 @@ export function createBlobLeases(
         touch(digest)
         holders.set(digest, (holders.get(digest) ?? 0) + 1)
       }
-      await Promise.allSettled([...held].map((digest) => removals.get(digest)))
+      await Promise.allSettled([...held].flatMap((digest) => removals.get(digest) ?? []))
       return {
         [Symbol.dispose]: () => {
           for (const digest of held) release(digest)

@@ -27,7 +27,7 @@ export interface BlobStore {
   pathOf(digest: Digest): string | undefined
   /** Opens the stage of this name, new or as far as an earlier one came. One owner at a time: the caller takes care. */
   stage(name: StageName): Promise<Stage>
-  /** Stages on disk, in no order. */
+  /** Stages on disk that may be gone on with, in no order. */
   stages(): Promise<readonly StageStat[]>
   /** Stores bytes that are in memory already. @throws DIGEST_MISMATCH */
   put(digest: Digest, bytes: Uint8Array): Promise<void>
@@ -40,6 +40,13 @@ export interface BlobStore {
 
 /** `[a-z0-9-]{1,160}`: an upload's UUID, or `blob-<algorithm>-<hex>` for a blob that is being fetched. */
 export type StageName = string & { readonly __brand: 'StageName' }
+
+/** Of stages that belong to one call: nobody resumes them, they are never listed, and a start removes what a crash left. */
+export const ONE_CALL_PREFIX = 'put-'
+
+export function oneCallStage(id: string): StageName {
+  return `${ONE_CALL_PREFIX}${id}` as StageName
+}
 
 export interface StageStat {
   readonly name: StageName

@@ -10,7 +10,7 @@ import type { ContentRows } from './content-rows.ts'
 import { BLOB, MANIFEST, pairKey, secondOf, UNUSED } from './index-tables.ts'
 
 /** Rows read, and looked at, between two turns of the event loop. */
-const PAGE = 256
+const PAGE = 64
 
 /** Looks at every blob of the repository, after its manifests were looked at. */
 export async function* collectLinks(

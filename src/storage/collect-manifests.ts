@@ -39,7 +39,7 @@ export interface CollectManifestsDeps extends PublishDeps {
 }
 
 /** Rows read, and looked at, between two turns of the event loop. */
-const PAGE = 256
+const PAGE = 64
 /** Index in index, signature of a signature: each pass takes what the one before left without a reason to stay. */
 const MAX_PASSES = 5
 

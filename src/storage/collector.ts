@@ -6,9 +6,11 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { CollectedKind } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
+import { EntrepotError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import { isAdoptionOpen } from './adoption.ts'
 import type { BlobLeases } from './blob-leases.ts'
 import type { BlobStore } from './blob-store.ts'
 import { type CollectFilesDeps, collectFiles, collectLinks } from './collect-blobs.ts'
@@ -63,6 +65,7 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
   let last: Promise<unknown> = Promise.resolve()
 
   async function* look(run: CollectorRun): AsyncGenerator<CollectedItem> {
+    refuseWhileAdopting(index)
     for await (const repository of repositoriesIn(index)) {
       yield* collectManifests(deps, run, repository)
       yield* collectLinks(deps, run, repository)
@@ -117,6 +120,14 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
       await last
     },
   }
+}
+
+/** A blob without a row may be one that is still to be adopted. @throws ADOPTION_OPEN */
+function refuseWhileAdopting(index: IndexDb): void {
+  if (!isAdoptionOpen(index)) return
+  const message =
+    'what is on disk is not adopted yet, so nobody knows what is unused: wait, or stop the node and run entrepot adopt --data DIR, which says what is in the way'
+  throw new EntrepotError('ADOPTION_OPEN', message)
 }
 
 type Counted = { -readonly [K in keyof Collection]: Collection[K] } & {

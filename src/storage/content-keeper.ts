@@ -1,6 +1,7 @@
 /** What the mesh changes here: pulled images become visible in one commit, deletes of a writer are applied. */
 import type { EventBus } from '../events/event-bus.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/manifest.ts'
 import { isDigest, type RepositoryName } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
 import { keyText, type RecordKey } from '../record/tag-record.ts'
@@ -10,7 +11,7 @@ import type { ContentKeeper } from './content.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb, Reads, Transaction } from './index-db.ts'
-import { ENTRY, MANIFEST, PARENT, pairKey, SHOWS } from './index-tables.ts'
+import { BLOB, ENTRY, MANIFEST, PARENT, pairKey, SHOWS } from './index-tables.ts'
 import { historyOf, type Ledger } from './ledger.ts'
 
 export interface ContentKeeperDeps {
@@ -89,9 +90,17 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
 /** Index in index in index: deeper documents are not images. */
 const MAX_DEPTH = 4
 
-/** With its children: an adopted index may lack some of them. A damaged blob counts as here, it is repaired on its own. */
-export function isComplete(reads: Reads, repository: RepositoryName, digest: Digest, depth = 0): boolean {
+/** With its children: an adopted index may lack some of them, and a sparse manifest its blobs. A damaged blob counts as here, it is repaired on its own. */
+export function isComplete(
+  reads: Reads,
+  repository: RepositoryName,
+  digest: Digest,
+  depth = 0,
+): boolean {
   const row = reads.get(MANIFEST, pairKey(repository, digest))
   if (row === undefined || depth > MAX_DEPTH) return false
+  const isHere = (blob: Descriptor) =>
+    reads.get(BLOB, pairKey(repository, blob.digest)) !== undefined
+  if (row.isSparse === true && !row.blobs.every(isHere)) return false
   return row.manifests.every((child) => isComplete(reads, repository, child, depth + 1))
 }

@@ -10,6 +10,7 @@ import type { IndexDb } from './index-db.ts'
 import {
   BLOB,
   ENTRY,
+  firstOf,
   MANIFEST,
   pairKey,
   REFERRER,
@@ -35,24 +36,20 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
   /** Fallback tags name an image index of referrers, not a referrer: only records with a `subject` count here. */
   function referrer(
     repository: RepositoryName,
-    reference: Reference,
+    digest: Digest,
     subject: Digest,
-  ): ReferrerDescriptor[] {
-    const digest = isDigest(reference)
-      ? reference
-      : index.get(ENTRY, pairKey(repository, reference))?.held?.digest
-    const row = digest && index.get(MANIFEST, pairKey(repository, digest))
+  ): ReferrerDescriptor | undefined {
+    const row = index.get(MANIFEST, pairKey(repository, digest))
     // The newest record may be about another manifest than the one that is still served here.
-    if (digest === undefined || row?.subject !== subject) return []
+    if (row?.subject !== subject) return undefined
     const { mediaType, size, artifactType, annotations } = row
-    const descriptor = { mediaType, digest, size }
-    return [
-      {
-        ...descriptor,
-        ...(artifactType === undefined ? {} : { artifactType }),
-        ...(annotations === undefined ? {} : { annotations }),
-      },
-    ]
+    return {
+      mediaType,
+      digest,
+      size,
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(annotations === undefined ? {} : { annotations }),
+    }
   }
 
   return {
@@ -77,6 +74,16 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
       await damage.report(repository, digest, sizeWrong(row.size, stat?.size))
       return undefined
     },
+    async *repositoriesOf(digest, { within: most }) {
+      let after = ''
+      for (let seen = 0; seen < most; seen += 1) {
+        const [first] = await index.page(BLOB, { after, limit: 1 })
+        if (first === undefined) return
+        const repository = firstOf(first[0]) as RepositoryName
+        if (index.get(BLOB, pairKey(repository, digest)) !== undefined) yield repository
+        after = endOf(repository)
+      }
+    },
     hasRepository: (repository) => (index.get(REPOSITORY, repository)?.manifests ?? 0) > 0,
     tags: async (repository, page) => {
       const rows = await index.page(TAG, within(repository, page))
@@ -95,10 +102,22 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
       }
       return names
     },
-    referrers: async (repository, subject) => {
+    referrers: async (repository, subject, { after = '', limit, artifactType }) => {
       const references = index.get(REFERRER, pairKey(repository, subject)) ?? []
-      const found = references.flatMap((reference) => referrer(repository, reference, subject))
-      return [...new Map(found.map((one) => [one.digest, one] as const)).values()]
+      const named = references.map((reference) =>
+        isDigest(reference)
+          ? reference
+          : index.get(ENTRY, pairKey(repository, reference))?.held?.digest,
+      )
+      const digests = [...new Set(named.filter((digest) => digest !== undefined))].sort()
+      const found: ReferrerDescriptor[] = []
+      for (const digest of digests) {
+        if (found.length === limit) break
+        const one = digest > after ? referrer(repository, digest, subject) : undefined
+        if (one === undefined) continue
+        if (artifactType === undefined || one.artifactType === artifactType) found.push(one)
+      }
+      return found
     },
   }
 }
@@ -107,7 +126,12 @@ function sizeWrong(expected: number, came: number | undefined): string {
   return `expected ${expected} bytes, ${came === undefined ? 'there is no file, or one with other bytes' : `the file has ${came}`}`
 }
 
-/** Rows of one repository: NUL ends its name, \x01 follows NUL. */
+/** Rows of one repository. */
 function within(repository: RepositoryName, { after, limit }: Page) {
-  return { after: pairKey(repository, after ?? ''), below: `${repository}\x01`, limit }
+  return { after: pairKey(repository, after ?? ''), below: endOf(repository), limit }
+}
+
+/** Greater than every key of the repository: NUL ends its name, \x01 follows NUL. */
+function endOf(repository: RepositoryName): string {
+  return `${repository}\x01`
 }

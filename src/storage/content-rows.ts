@@ -27,7 +27,7 @@ import type { LinkJournal } from './link-journal.ts'
 
 export interface ContentRowsDeps {
   readonly ledger: Ledger
-  readonly links: LinkJournal
+  readonly links: Pick<LinkJournal, 'write' | 'remove'>
 }
 
 export interface ContentRows {
@@ -44,11 +44,12 @@ export interface ContentRows {
   ): boolean
   /** It was pushed by digest, for its own sake. */
   keepByDigest(tx: Transaction, repository: RepositoryName, digest: Digest): void
+  /** @returns whether the repository did not have it. */
   putBlob(
     tx: Transaction,
     repository: RepositoryName,
     blob: Pick<Descriptor, 'digest' | 'size'>,
-  ): void
+  ): boolean
   removeBlob(tx: Transaction, repository: RepositoryName, digest: Digest): boolean
   /** What the node serves for a tag; undefined = nothing. */
   putTag(tx: Transaction, repository: RepositoryName, tag: Tag, digest: Digest): void
@@ -65,11 +66,12 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
     tx: Transaction,
     repository: RepositoryName,
     { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
-  ): void {
+  ): boolean {
     const key = pairKey(repository, digest)
-    if (tx.get(BLOB, key) !== undefined) return
+    if (tx.get(BLOB, key) !== undefined) return false
     tx.put(BLOB, key, { size })
     links.write(tx, layerLinkPath(repository, digest), digest)
+    return true
   }
 
   /** One reason less to stay. Whether it was the last is found out when the collector looks. */
@@ -95,8 +97,13 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
     putBlob,
     putManifest: (tx, repository, digest, row) => {
       const key = pairKey(repository, digest)
-      for (const blob of row.blobs) putBlob(tx, repository, blob)
-      if (tx.get(MANIFEST, key) !== undefined) return
+      // Of a sparse one the blobs that are here have their rows already.
+      if (row.isSparse !== true) for (const blob of row.blobs) putBlob(tx, repository, blob)
+      const before = tx.get(MANIFEST, key)
+      if (before !== undefined) {
+        if (before.isSparse === true && row.isSparse !== true) tx.put(MANIFEST, key, row)
+        return
+      }
       tx.put(MANIFEST, key, row)
       count(tx, repository, 1)
       for (const child of row.manifests) addTo(tx, PARENT, pairKey(repository, child), digest)

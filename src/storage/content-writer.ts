@@ -11,6 +11,7 @@ import type { PutRecord, RecordKey, SignedRecord } from '../record/tag-record.ts
 import type { BlobLeases } from './blob-leases.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { ContentWriter, PushedManifest } from './content.ts'
+import { isComplete } from './content-keeper.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
@@ -28,6 +29,9 @@ import {
 import { historyOf, type Ledger } from './ledger.ts'
 import { publish } from './publish.ts'
 
+export const SPARSE_POLICIES = ['accept', 'refuse'] as const
+export type SparsePolicy = (typeof SPARSE_POLICIES)[number]
+
 export interface ContentWriterDeps {
   readonly index: IndexDb
   readonly blobs: BlobStore
@@ -37,12 +41,14 @@ export interface ContentWriterDeps {
   readonly leases: Pick<BlobLeases, 'hold'>
   readonly damage: Pick<Damage, 'has' | 'report' | 'mended'>
   readonly events: EventBus
+  /** Whether manifests are taken whose blobs or manifests are not here. */
+  readonly sparse: SparsePolicy
   /** Whether a tag of the repository may be moved once it exists. */
   readonly tagsMayMove: (repository: RepositoryName) => boolean
 }
 
 export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
-  const { index, blobs, leases, rows, author, damage } = deps
+  const { index, blobs, leases, rows, author, damage, sparse } = deps
 
   /** Signs and shows a pushed manifest, unless the key says exactly that already. */
   function announce(
@@ -53,14 +59,15 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
     const row = tx.get(ENTRY, pairKey(key.repository, key.reference))
     const history = historyOf(row)
     const shown = visibleOf(history)?.record.digest
-    const isSettled = history.length === 1 && row?.held?.digest === facts.digest
-    if (shown === facts.digest && isSettled) return
-    publish(
-      deps,
-      tx,
-      sign(() => author.sign(facts, history)),
-      facts.digest,
-    )
+    const { digest } = facts
+    const coverage = isComplete(tx, key.repository, digest) ? 'all' : []
+    const isSettled =
+      history.length === 1 &&
+      row?.held?.digest === digest &&
+      (row.held.coverage === 'all') === (coverage === 'all')
+    if (shown === digest && isSettled) return
+    const signed = sign(() => author.sign(facts, history))
+    publish(deps, tx, signed, { digest, coverage })
     if (!isDigest(key.reference)) rows.putTag(tx, key.repository, key.reference, facts.digest)
   }
 
@@ -75,8 +82,19 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
     if (!isDigest(key.reference)) rows.removeTag(tx, key.repository, key.reference)
   }
 
+  function linkStored(
+    tx: Transaction,
+    repository: RepositoryName,
+    blob: Pick<Descriptor, 'digest' | 'size'>,
+  ): void {
+    rows.putBlob(tx, repository, blob)
+    // An upload was verified and has replaced the file; a mount sees a damaged blob as absent.
+    damage.mended(tx, blob.digest)
+  }
+
   return {
-    pushManifest: async ({ repository, reference, mediaType, bytes }: PushedManifest) => {
+    pushManifest: async (push: PushedManifest) => {
+      const { repository, reference, tags = [], mediaType, bytes } = push
       const digest = digestOf(bytes, isDigest(reference) ? algorithmOf(reference) : 'sha256')
       if (isDigest(reference) && reference !== digest) {
         const message = `the manifest's digest is ${digest}, pushed as ${reference}`
@@ -94,15 +112,24 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
       await blobs.put(digest, bytes)
       const sizes = await sizesOf(deps, repository, manifest.blobs)
       await index.transact((tx) => {
-        refuseMissing(tx, repository, manifest, sizes)
-        refuseMovedTag(deps, tx, { repository, reference }, digest)
-        rows.putManifest(tx, repository, digest, manifestRow(manifest, bytes.length))
+        const references = new Set([reference, ...tags])
+        const { missing, isSparse } = missingOf(tx, repository, manifest, sizes)
+        if (sparse === 'refuse') refuseMissing(repository, missing)
+        refuseWrongSizes(manifest, sizes)
+        for (const one of references) {
+          refuseMovedTag(deps, tx, { repository, reference: one }, digest)
+        }
+        const row = manifestRow(manifest, bytes.length)
+        rows.putManifest(tx, repository, digest, isSparse ? { ...row, isSparse } : row)
         if (isDigest(reference)) rows.keepByDigest(tx, repository, digest)
         damage.mended(tx, digest)
         const { subject, mediaType: type } = manifest
-        const facts = { kind: 'put', repository, reference, digest, size: bytes.length } as const
+        const facts = { kind: 'put', repository, digest, size: bytes.length } as const
         const about = subject === undefined ? {} : { subject }
-        announce(tx, { repository, reference }, { ...facts, mediaType: type, ...about })
+        for (const one of references) {
+          const key = { repository, reference: one }
+          announce(tx, key, { ...facts, reference: one, mediaType: type, ...about })
+        }
       })
       const { subject } = manifest
       return subject === undefined ? { digest } : { digest, subject }
@@ -112,10 +139,13 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
       using _held = await leases.hold([digest])
       const stat = await blobs.stat(digest)
       if (stat === undefined) throw new OciError('BLOB_UNKNOWN', { detail: { digest } })
+      await index.transact((tx) => linkStored(tx, repository, { digest, size: stat.size }))
+    },
+
+    linkUpload: async (repository, blob, alongside) => {
       await index.transact((tx) => {
-        rows.putBlob(tx, repository, { digest, size: stat.size })
-        // An upload was verified and has replaced the file; a mount sees a damaged blob as absent.
-        damage.mended(tx, digest)
+        linkStored(tx, repository, blob)
+        alongside(tx)
       })
     },
 
@@ -195,27 +225,33 @@ function refuseMovedTag(
   throw new OciError('DENIED', { message })
 }
 
-/** Children before parents: a manifest is refused while the repository lacks one of its blobs or manifests. */
-function refuseMissing(
+/** What the repository lacks of a manifest; a child that lacks something itself counts. */
+function missingOf(
   tx: Transaction,
   repository: RepositoryName,
   manifest: Manifest,
   sizes: ReadonlyMap<Digest, number>,
-): void {
+): { readonly missing: readonly Digest[]; readonly isSparse: boolean } {
   const blobs = manifest.blobs.filter(
     ({ digest }) => !sizes.has(digest) || tx.get(BLOB, pairKey(repository, digest)) === undefined,
   )
-  const manifests = manifest.manifests.filter(
-    ({ digest }) => tx.get(MANIFEST, pairKey(repository, digest)) === undefined,
-  )
-  const missing = [...blobs, ...manifests]
-  if (missing.length > 0) {
-    const names = missing.map(({ digest }) => digest)
-    const message = `push these to ${repository} first: ${names.slice(0, 5).join(', ')}`
-    throw new OciError('MANIFEST_BLOB_UNKNOWN', { message, detail: { missing: names } })
+  const manifests = manifest.manifests.filter(({ digest }) => !isComplete(tx, repository, digest))
+  return {
+    missing: [...blobs, ...manifests].map(({ digest }) => digest),
+    isSparse: blobs.length > 0,
   }
+}
+
+/** Children before parents: a manifest is refused while the repository lacks one of its blobs or manifests. */
+function refuseMissing(repository: RepositoryName, missing: readonly Digest[]): void {
+  if (missing.length === 0) return
+  const message = `push these to ${repository} first: ${missing.slice(0, 5).join(', ')}`
+  throw new OciError('MANIFEST_BLOB_UNKNOWN', { message, detail: { missing } })
+}
+
+function refuseWrongSizes(manifest: Manifest, sizes: ReadonlyMap<Digest, number>): void {
   for (const { digest, size } of manifest.blobs) {
-    if (sizes.get(digest) === size) continue
+    if ((sizes.get(digest) ?? size) === size) continue
     const message = `${digest} has ${sizes.get(digest)} bytes, the manifest says ${size}`
     throw new OciError('SIZE_INVALID', { message })
   }

@@ -3,6 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Descriptor, Manifest } from '../oci/manifest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import type { RecordKey } from '../record/tag-record.ts'
+import type { Transaction } from './index-db.ts'
 
 export interface StoredManifest {
   readonly digest: Digest
@@ -36,13 +37,27 @@ export interface ContentReader {
     repository: RepositoryName,
     digest: Digest,
   ): Promise<{ readonly size: number } | undefined>
+  /** Repositories that may serve the blob, among the first `within` that have blobs. */
+  repositoriesOf(
+    digest: Digest,
+    options: { readonly within: number },
+  ): AsyncIterable<RepositoryName>
   /** Whether the repository exists: it has a manifest. */
   hasRepository(repository: RepositoryName): boolean
   /** Names in order. */
   tags(repository: RepositoryName, page: Page): Promise<readonly Tag[]>
   repositories(page: Page): Promise<readonly RepositoryName[]>
-  /** Manifests whose subject is `subject`, as descriptors with artifactType and annotations. */
-  referrers(repository: RepositoryName, subject: Digest): Promise<readonly ReferrerDescriptor[]>
+  /** Manifests whose subject is `subject`, as descriptors with artifactType and annotations, in the order of their digests. */
+  referrers(
+    repository: RepositoryName,
+    subject: Digest,
+    page: ReferrerPage,
+  ): Promise<readonly ReferrerDescriptor[]>
+}
+
+export interface ReferrerPage extends Page {
+  /** Only those of this type. */
+  readonly artifactType?: string | undefined
 }
 
 export interface ReferrerDescriptor extends Descriptor {
@@ -53,6 +68,8 @@ export interface ReferrerDescriptor extends Descriptor {
 export interface PushedManifest {
   readonly repository: RepositoryName
   readonly reference: Reference
+  /** Further tags that the manifest gets with it, in the same commit. */
+  readonly tags?: readonly Tag[]
   /** The Content-Type of the push. */
   readonly mediaType: string | undefined
   readonly bytes: Uint8Array
@@ -62,13 +79,19 @@ export interface PushedManifest {
 export interface ContentWriter {
   /**
    * @throws OciError MANIFEST_INVALID, DIGEST_INVALID (reference is another digest), MANIFEST_BLOB_UNKNOWN (a child is
-   *   missing; `detail` lists them).
+   *   missing, and the node takes nothing sparse; `detail` lists them).
    */
   pushManifest(
     push: PushedManifest,
   ): Promise<{ readonly digest: Digest; readonly subject?: Digest }>
   /** A verified blob of the store becomes one that the repository may serve. @throws OciError BLOB_UNKNOWN */
   linkBlob(repository: RepositoryName, digest: Digest): Promise<void>
+  /** The same of an upload that was just stored, whose size is known; `alongside` is part of the commit. */
+  linkUpload(
+    repository: RepositoryName,
+    blob: Pick<Descriptor, 'digest' | 'size'>,
+    alongside: (tx: Transaction) => void,
+  ): Promise<void>
   /** @returns false when there is no such tag. */
   deleteTag(repository: RepositoryName, tag: Tag): Promise<boolean>
   /** Deletes the manifest and every tag that shows it. @returns false when there is none. */

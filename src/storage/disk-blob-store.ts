@@ -6,7 +6,13 @@ import { Readable } from 'node:stream'
 import { makeDirectoryDurably, syncDirectory } from '../lib/durable-file.ts'
 import { codeOf } from '../lib/errors.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
-import type { BlobStore, StageName, StageStat } from './blob-store.ts'
+import {
+  type BlobStore,
+  ONE_CALL_PREFIX,
+  oneCallStage,
+  type StageName,
+  type StageStat,
+} from './blob-store.ts'
 import { openDiskStage } from './disk-stage.ts'
 import { BLOBS_PATH, blobDirectoryPath } from './layout.ts'
 import { createRunningHashes } from './running-hashes.ts'
@@ -16,9 +22,6 @@ export interface DiskBlobStoreOptions {
   /** The data directory; `docker/` and `entrepot/staging/` stand in it. */
   readonly directory: string
 }
-
-/** Files of `put` in staging: they belong to one call, nobody resumes them. */
-const PUT_PREFIX = 'put-'
 
 /**
  * Makes the staging directory. One process at a time: the lock of the index must be held.
@@ -58,8 +61,8 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
   }
 
   async function makeNameDurable(own: string): Promise<void> {
-    await syncDirectory(own)
-    await syncDirectory(dirname(own))
+    // Side by side: two waits for one commit of the file system's journal.
+    await Promise.all([syncDirectory(own), syncDirectory(dirname(own))])
   }
 
   return {
@@ -81,7 +84,7 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
     pathOf,
     stage: (name) => openDiskStage({ path: join(staging, name), name, place, hashes }),
     stages: async () => {
-      const names = (await readdir(staging)).filter((name) => !name.startsWith(PUT_PREFIX))
+      const names = (await readdir(staging)).filter((name) => !name.startsWith(ONE_CALL_PREFIX))
       const found = await Promise.all(names.map((name) => statStage(join(staging, name), name)))
       return found.filter((one) => one !== undefined)
     },
@@ -90,7 +93,7 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
       const found = await absent(readFile(pathOf(digest)))
       // Compared, not trusted: a damaged file is written anew. Who wrote it may still be making its name durable.
       if (found?.equals(bytes)) return makeNameDurable(dirname(pathOf(digest)))
-      const path = join(staging, `${PUT_PREFIX}${randomUUID()}`)
+      const path = join(staging, oneCallStage(randomUUID()))
       try {
         await writeFile(path, bytes, { flag: 'wx', flush: true })
         await place(path, digest)
@@ -133,7 +136,7 @@ async function directoriesIn(path: string): Promise<readonly string[]> {
 }
 
 async function removeLeftPuts(staging: string): Promise<void> {
-  const names = (await readdir(staging)).filter((name) => name.startsWith(PUT_PREFIX))
+  const names = (await readdir(staging)).filter((name) => name.startsWith(ONE_CALL_PREFIX))
   await Promise.all(names.map((name) => rm(join(staging, name), { force: true })))
 }
 

@@ -4,9 +4,11 @@
 export const ADVICE = {
   /** A directory where a repository, tag or digest should be. */
   'name-invalid': 'it is not served; rename or remove it',
-  'link-wrong': 'entrepot verify --repair writes it anew from the index; without an index, push again',
+  'link-wrong':
+    'entrepot verify --repair writes it anew from the index; without an index, push again',
   'link-missing': 'entrepot verify --repair writes it',
-  'link-unclaimed': 'entrepot verify --repair takes it into the index, or removes it where nothing is behind it',
+  'link-unclaimed':
+    'entrepot verify --repair takes it into the index, or removes it where nothing is behind it',
   'blob-missing': 'the node fetches it again from a neighbour; without one, push it again',
   'blob-wrong-size': 'the node fetches it again from a neighbour; without one, push it again',
   'blob-wrong-bytes': 'the node fetches it again from a neighbour; without one, push it again',

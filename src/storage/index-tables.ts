@@ -53,6 +53,8 @@ export interface ManifestRow {
   readonly subject?: Digest
   readonly artifactType?: string
   readonly annotations?: Readonly<Record<string, string>>
+  /** Pushed while some of its blobs were not here: a blob that has no row is missing. */
+  readonly isSparse?: true
 }
 
 export interface RepositoryRow {
@@ -158,6 +160,11 @@ export function numberKey(number: number): string {
 /** Two parts as a key; NUL stands in no repository name, tag or digest. */
 export function pairKey(first: string, second: string): string {
   return `${first}\0${second}`
+}
+
+/** The first part of a pair. */
+export function firstOf(key: string): string {
+  return key.slice(0, key.indexOf('\0'))
 }
 
 /** The second part of a pair. */

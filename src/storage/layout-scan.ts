@@ -52,7 +52,10 @@ export function createLayoutScan({ directory }: { readonly directory: string }):
     })
     if (text === undefined) return { target: undefined, came: NO_FILE }
     const target = parseDigest(text)
-    return { target, came: target ?? (text === '' ? 'an empty file' : JSON.stringify(text.slice(0, 100))) }
+    return {
+      target,
+      came: target ?? (text === '' ? 'an empty file' : JSON.stringify(text.slice(0, 100))),
+    }
   }
 
   async function* repositories(path: string, name: string): AsyncGenerator<FoundRepository> {

@@ -24,6 +24,11 @@ export function blobDirectoryPath(digest: Digest): string {
   return `${BLOBS_PATH}/${algorithmOf(digest)}/${hex.slice(0, 2)}/${hex}`
 }
 
+/** Of the file with the bytes. */
+export function blobPath(digest: Digest): string {
+  return `${blobDirectoryPath(digest)}/data`
+}
+
 export function layersPath(repository: RepositoryName): string {
   return `${repositoryPath(repository)}/_layers`
 }

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { abortable } from '../lib/abortable.ts'
 import type { Clock } from '../lib/clock.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
-import type { BlobStore, Stage, StageName } from './blob-store.ts'
+import { type BlobStore, ONE_CALL_PREFIX, type Stage, type StageName } from './blob-store.ts'
 import { verify } from './verify.ts'
 
 /** Bytes that outlive a store: a second store over the same disk is a restart. */
@@ -72,11 +72,9 @@ export function createMemoryBlobStore({ clock, disk }: MemoryBlobStoreDeps): Blo
     pathOf: () => undefined,
     stage: async (name) => open(name),
     stages: async () =>
-      [...stages].map(([name, { bytes, modifiedAtMs }]) => ({
-        name,
-        size: bytes.length,
-        modifiedAtMs,
-      })),
+      [...stages]
+        .filter(([name]) => !name.startsWith(ONE_CALL_PREFIX))
+        .map(([name, { bytes, modifiedAtMs }]) => ({ name, size: bytes.length, modifiedAtMs })),
     put: async (digest, bytes) => {
       verify(digest, bytes)
       place(digest, bytes)

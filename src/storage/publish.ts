@@ -1,8 +1,8 @@
 /** Makes a record of this node's own public: known, held as it says, and told to the mesh once it is durable. */
 import type { EventBus } from '../events/event-bus.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { SignedRecord } from '../record/tag-record.ts'
 import type { Transaction } from './index-db.ts'
+import type { Held } from './index-tables.ts'
 import type { Ledger } from './ledger.ts'
 
 export interface PublishDeps {
@@ -10,19 +10,19 @@ export interface PublishDeps {
   readonly events: EventBus
 }
 
-/** Inside a transaction. `digest`: what the node serves for the key from now on; undefined = nothing. */
+/** Inside a transaction. `held`: what the node serves for the key from now on; undefined = nothing. */
 export function publish(
   { ledger, events }: PublishDeps,
   tx: Transaction,
   signed: SignedRecord,
-  digest: Digest | undefined,
+  held: Held | undefined,
 ): void {
   ledger.add(tx, signed)
-  ledger.hold(tx, signed.record, digest === undefined ? undefined : { digest, coverage: 'all' })
+  ledger.hold(tx, signed.record, held)
   tx.afterCommit(() => {
     events.emit({ kind: 'record-stored', signed, arrival: { via: 'push' } })
     const { repository, reference } = signed.record
     const change = { kind: 'visible-changed', key: { repository, reference } } as const
-    events.emit(digest === undefined ? change : { ...change, digest })
+    events.emit(held === undefined ? change : { ...change, digest: held.digest })
   })
 }

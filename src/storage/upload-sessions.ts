@@ -5,8 +5,8 @@ import { createKeyedLock } from '../lib/keyed-lock.ts'
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import type { BlobStore, Stage, StageName } from './blob-store.ts'
-import type { IndexDb } from './index-db.ts'
+import { type BlobStore, oneCallStage, type Stage, type StageName } from './blob-store.ts'
+import type { IndexDb, Transaction } from './index-db.ts'
 import { UPLOAD } from './index-tables.ts'
 
 export interface UploadSessions {
@@ -25,14 +25,28 @@ export interface UploadSessions {
     chunk: AsyncIterable<Uint8Array>,
     options?: { readonly at?: number | undefined },
   ): Promise<number>
-  /** Verifies the bytes and makes them a blob. @throws OciError DIGEST_INVALID: nothing is stored, the session ends. */
-  finish(repository: RepositoryName, id: string, digest: Digest): Promise<number>
+  /**
+   * Verifies the bytes and makes them a blob; the session ends in the commit that links it.
+   * @throws OciError DIGEST_INVALID: nothing is stored, the session ends.
+   */
+  finish(repository: RepositoryName, id: string, digest: Digest, link: LinkBlob): Promise<void>
+  /**
+   * A whole blob in one request: no session, for nobody could resume it. What came of it is gone when it fails.
+   * @throws OciError DIGEST_INVALID, SIZE_INVALID (413), TOOMANYREQUESTS (503)
+   */
+  receive(digest: Digest, bytes: AsyncIterable<Uint8Array>, link: LinkBlob): Promise<void>
   cancel(repository: RepositoryName, id: string): Promise<void>
   /** Every session, and when it was last heard of. */
   list(): Promise<readonly UploadStat[]>
   /** Removes a session, unless it was heard of since it was listed. @returns whether it is gone */
   expire(upload: UploadStat): Promise<boolean>
 }
+
+/** Makes stored bytes a blob that a repository serves, in a commit that does `alongside` too. */
+export type LinkBlob = (
+  blob: { readonly digest: Digest; readonly size: number },
+  alongside: (tx: Transaction) => void,
+) => Promise<void>
 
 export interface UploadStat {
   readonly id: string
@@ -68,8 +82,8 @@ export function createUploadSessions(
   { uploads: maxSessions, uploadBytes }: UploadLimits,
 ): UploadSessions {
   const busy = createKeyedLock()
-  /** Sessions whose row is not written yet: they count too. */
-  let beginning = 0
+  /** Uploads without a row: it is not written yet, or there will be none. They count too. */
+  let rowless = 0
   /** Stages in use, at most one a session. */
   const open = new Map<string, Stage>()
 
@@ -104,21 +118,25 @@ export function createUploadSessions(
     }
   }
 
+  async function refuseTooMany(): Promise<void> {
+    const sessions = await index.page(UPLOAD, { limit: maxSessions })
+    if (sessions.length + rowless > maxSessions) throw tooManySessions(maxSessions)
+  }
+
   async function end(id: string): Promise<void> {
     await index.transact((tx) => tx.delete(UPLOAD, id))
   }
 
   return {
     begin: async (repository) => {
-      beginning += 1
+      rowless += 1
       try {
-        const sessions = await index.page(UPLOAD, { limit: maxSessions })
-        if (sessions.length + beginning > maxSessions) throw tooManySessions(maxSessions)
+        await refuseTooMany()
         const id = randomUUID()
         await index.transact((tx) => tx.put(UPLOAD, id, { repository, startedAtMs: clock.now() }))
         return id
       } finally {
-        beginning -= 1
+        rowless -= 1
       }
     },
     offset: async (repository, id) => {
@@ -145,15 +163,34 @@ export function createUploadSessions(
         }
         return stage.size
       }),
-    finish: (repository, id, digest) =>
+    finish: (repository, id, digest, link) =>
       within(repository, id, async (stage) => {
         const commit = await stage.commit(digest)
-        if (commit.kind === 'mismatch') await stage.discard()
+        if (commit.kind === 'stored') {
+          return link({ digest, size: commit.size }, (tx) => tx.delete(UPLOAD, id))
+        }
+        await stage.discard()
         await end(id)
-        if (commit.kind === 'stored') return commit.size
-        const message = `expected ${digest}, the ${stage.size} bytes received are ${commit.actual}; push the blob again`
-        throw new OciError('DIGEST_INVALID', { message })
+        throw otherBytes(digest, stage.size, commit.actual)
       }),
+    receive: async (digest, bytes, link) => {
+      rowless += 1
+      try {
+        await refuseTooMany()
+        const stage = await blobs.stage(oneCallStage(randomUUID()))
+        try {
+          await stage.append(atMost(uploadBytes, bytes))
+          const commit = await stage.commit(digest)
+          if (commit.kind === 'mismatch') throw otherBytes(digest, stage.size, commit.actual)
+          await link({ digest, size: commit.size }, () => {})
+        } finally {
+          // Nothing is left of it after a commit.
+          await stage.discard()
+        }
+      } finally {
+        rowless -= 1
+      }
+    },
     cancel: (repository, id) =>
       within(repository, id, async (stage) => {
         // The bytes first: on a full disk the index can be written only when they are gone.
@@ -185,6 +222,11 @@ export function createUploadSessions(
       }
     },
   }
+}
+
+function otherBytes(expected: Digest, size: number, actual: Digest): OciError {
+  const message = `expected ${expected}, the ${size} bytes received are ${actual}; push the blob again`
+  return new OciError('DIGEST_INVALID', { message })
 }
 
 function tooManySessions(limit: number): OciError {

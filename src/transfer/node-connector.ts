@@ -1,4 +1,5 @@
 /** Connects to a node's registry; over TLS the connection is used only when the certificate proves that it is that node. */
+import type { X509Certificate } from 'node:crypto'
 import type { SecureContext, TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { describeCertificate, fingerprintOf } from '../lib/certificate.ts'
@@ -50,39 +51,35 @@ export function createNodeConnector(
     })
   }
 
-  function isAccepted(socket: TLSSocket): boolean {
-    const certificate = socket.getPeerX509Certificate()
-    if (certificate === undefined) return false
-    return socket.authorized || fingerprints()?.includes(fingerprintOf(certificate)) === true
-  }
-
   async function connectTls(target: Target): Promise<TLSSocket> {
     for (let tries = 1; ; tries += 1) {
       const socket = await handshake(target)
-      if (isAccepted(socket)) return socket
+      // Read now: a socket that was closed meanwhile has none.
+      const certificate = socket.getPeerX509Certificate()
+      const key = certificate === undefined ? '' : fingerprintOf(certificate)
+      const isAccepted = () => socket.authorized || fingerprints()?.includes(key) === true
+      if (isAccepted()) return socket
       // Its key may be newer than what it last announced.
       await greetAgain().catch(() => {})
-      if (isAccepted(socket) && !socket.destroyed) return socket
+      if (isAccepted() && !socket.destroyed) return socket
       socket.destroy()
-      if (tries === TRIES) throw notAccepted(target, socket)
+      if (tries === TRIES) throw notAccepted(target, certificate, String(socket.authorizationError))
     }
   }
 
-  function notAccepted(target: Target, socket: TLSSocket): EntrepotError {
-    const certificate = socket.getPeerX509Certificate()
+  function notAccepted(
+    { host }: Target,
+    certificate: X509Certificate | undefined,
+    why: string,
+  ): EntrepotError {
     const got = certificate === undefined ? 'none' : `one ${describeCertificate(certificate)}`
     const announced = fingerprints()?.map((one) => `sha256:${one}`)
-    const [key, act] =
+    const expected = `expected one that is valid for that host${announced === undefined ? '' : `, or the key that node ${node} announced, ${announced.join(' or ')}`}`
+    const act =
       announced === undefined
-        ? [
-            `node ${node} announced no key of its own`,
-            `give its authority with --tls-ca, or start ${node} with --tls-cert`,
-          ]
-        : [
-            `node ${node} announced the key ${announced.join(' or ')}`,
-            `another server answers at the endpoint of ${node}: correct the endpoint, or give the authority of a proxy there with --tls-ca`,
-          ]
-    const message = `certificate at ${target.host} not accepted (${String(socket.authorizationError)}): expected one of a known authority for that host; ${key}; got ${got}. ${act}`
+        ? `Give its authority with --tls-ca; node ${node} announced no key of its own, which it does with --tls-cert`
+        : `Another server answers at the endpoint of ${node}: correct the endpoint, or give the authority of a proxy there with --tls-ca`
+    const message = `certificate at ${host} not accepted (${why}): ${expected}; got ${got}. ${act}`
     return new EntrepotError('CERTIFICATE_REFUSED', message)
   }
 

@@ -1,8 +1,14 @@
 /** Asks a node's administration API. */
 import type { RecordsView, StatusView } from '../../src/admin/views.ts'
+import type { JobView } from '../../src/events/mesh-event.ts'
 
 export function statusOf({ url }: { readonly url: string }): Promise<StatusView> {
   return ask(`${url}/api/v1/status`)
+}
+
+/** Open jobs, and the last that ended. */
+export async function jobsOf({ url }: { readonly url: string }): Promise<readonly JobView[]> {
+  return (await ask<{ readonly jobs: readonly JobView[] }>(`${url}/api/v1/jobs`)).jobs
 }
 
 /** Everything that the node knows of a repository. */

@@ -22,6 +22,8 @@ export interface MeshProcess extends AsyncDisposable {
 export interface MeshOptions extends NodeOptions {
   /** Which nodes to start; the others are prepared, and started with `node(name).start()`. Default: all. */
   readonly start?: readonly string[]
+  /** Of the endpoints; with `https` each node needs flags with its certificate. Default: `http`. */
+  readonly scheme?: 'http' | 'https'
 }
 
 /** Text of a topology, or a file of `topologies/`. */
@@ -30,7 +32,7 @@ export type TopologySource = { readonly text: string } | { readonly file: string
 /** Resolves when every node that is to start is ready. Ends everything when one does not. */
 export async function startMesh(
   source: TopologySource,
-  { start, ...nodeOptions }: MeshOptions = {},
+  { start, scheme = 'http', ...nodeOptions }: MeshOptions = {},
 ): Promise<MeshProcess> {
   await using building = new AsyncDisposableStack()
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-mesh-'))
@@ -43,7 +45,7 @@ export async function startMesh(
     const mesh = building.use(await reservePort())
     const { peerId } = await loadOrCreateIdentity(identityPath(join(directory, name)))
     addresses.set(name, {
-      endpoint: `http://127.0.0.1:${registry.port}`,
+      endpoint: `${scheme}://127.0.0.1:${registry.port}`,
       mesh: `/ip4/127.0.0.1/tcp/${mesh.port}`,
       peerId,
     })

@@ -13,7 +13,7 @@ import type { ContentKeeper, ContentReader, ContentWriter } from '../../src/stor
 import { createContentKeeper } from '../../src/storage/content-keeper.ts'
 import { createContentReader } from '../../src/storage/content-reader.ts'
 import { type ContentRows, createContentRows } from '../../src/storage/content-rows.ts'
-import { createContentWriter } from '../../src/storage/content-writer.ts'
+import { createContentWriter, type SparsePolicy } from '../../src/storage/content-writer.ts'
 import { type Damage, openDamage } from '../../src/storage/damage.ts'
 import { createIndexDb, type IndexBackend, type IndexDb } from '../../src/storage/index-db.ts'
 import type { LinkChange } from '../../src/storage/index-tables.ts'
@@ -65,6 +65,7 @@ export interface StorageRigOptions {
   readonly epoch?: string
   /** What was touched is left alone so long, milliseconds. */
   readonly keepMs?: number
+  readonly sparse?: SparsePolicy
   readonly tagsMayMove?: (repository: RepositoryName) => boolean
 }
 
@@ -99,7 +100,7 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
   const store = { index, blobs, leases, ledger, rows, damage, events }
   const content = {
     ...createContentReader(store),
-    ...createContentWriter({ ...store, author, tagsMayMove }),
+    ...createContentWriter({ ...store, author, sparse: options.sparse ?? 'refuse', tagsMayMove }),
     ...createContentKeeper(store),
   }
   return {

@@ -54,7 +54,8 @@ export async function checkAtRest(world: World): Promise<void> {
     await checkRecords(world, node, entries)
     await checkHeld(world, node, entries.get(node.name) ?? [])
     for (const [digest, times] of node.fetched) {
-      if (times > 1 && !world.collects) throw new Error(`${node.name} fetched ${digest} ${times} times`)
+      if (times > 1 && !world.collects)
+        throw new Error(`${node.name} fetched ${digest} ${times} times`)
     }
     const open = node.core?.queue.openCount()
     if (open !== 0)

@@ -117,7 +117,7 @@ export async function createSimNode(
           random,
           logger: silentLogger,
         },
-        { workers: 2, graces: NO_GRACE, endpoint: `http://${name}` },
+        { workers: 2, sparse: 'refuse', graces: NO_GRACE, endpoint: `http://${name}` },
       )
       node.core = core
       await core.start()

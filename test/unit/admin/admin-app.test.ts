@@ -206,6 +206,7 @@ describe('admin / openapi', () => {
     const { paths } = await jsonOf<{ paths: Record<string, object> }>(ask('/api/v1/openapi.json'))
     expect(Object.keys(paths).sort()).toEqual([
       '/api/v1/events',
+      '/api/v1/gc',
       '/api/v1/jobs',
       '/api/v1/jobs/{id}',
       '/api/v1/jobs/{id}/cancel',

@@ -15,8 +15,14 @@ import { createJobStore } from '../../../src/queue/job-store.ts'
 import { createAuthor } from '../../../src/record/author.ts'
 import { identityFromSeed } from '../../../src/record/identity.ts'
 import { createLogicalClock } from '../../../src/record/time.ts'
+import { createBlobLeases } from '../../../src/storage/blob-leases.ts'
+import { createCollector } from '../../../src/storage/collector.ts'
+import { createContentRows } from '../../../src/storage/content-rows.ts'
 import { createIndexDb } from '../../../src/storage/index-db.ts'
 import { openLedger } from '../../../src/storage/ledger.ts'
+import { createLinkJournal } from '../../../src/storage/link-journal.ts'
+import { createMemoryBlobStore, createMemoryDisk } from '../../../src/storage/memory-blob-store.ts'
+import { createUploadSessions } from '../../../src/storage/upload-sessions.ts'
 import { wants } from '../../../src/topology/flow.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
@@ -84,7 +90,28 @@ export async function createAdminParts({
     jobs: {},
     counters: { recordsStored: 0 },
   })
+  const blobs = createMemoryBlobStore({ clock, disk: createMemoryDisk() })
+  const files = { apply: async () => {} }
+  const links = createLinkJournal({ index, files, clock, logger: silentLogger })
+  const collector = createCollector(
+    {
+      index,
+      blobs,
+      ledger,
+      rows: createContentRows({ ledger, links }),
+      uploads: createUploadSessions({ blobs, index, clock }, { uploads: 1, uploadBytes: 1 }),
+      leases: createBlobLeases({ clock, random }, { keepMs: 0 }),
+      rights: undefined,
+      oldestJobMs: queue.oldestMs,
+      events,
+      clock,
+      random,
+      logger: silentLogger,
+    },
+    { supersededMs: 0, unusedMs: 0 },
+  )
   const app = createAdminApp({
+    collector,
     access,
     status,
     queue,
@@ -131,7 +158,7 @@ export async function createAdminParts({
     return Promise.resolve(app.request(path, init, { incoming }))
   }
 
-  return { access, ask, clock, events, queue, hubPeerId: HUB.peerId, know, hold, addJob }
+  return { access, ask, blobs, clock, events, queue, hubPeerId: HUB.peerId, know, hold, addJob }
 }
 
 export type Ask = RequestInit & { readonly address?: string }

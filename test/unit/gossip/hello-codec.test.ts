@@ -50,6 +50,11 @@ describe('the hello frame', () => {
     expect(decodeHello(frame)).toEqual({ kind: 'hello', hello: HELLO })
   })
 
+  test('fingerprints of keys are passed on where there are some', () => {
+    const hello = { ...HELLO, fingerprints: ['0'.repeat(64), 'f'.repeat(64)] }
+    expect(decodeHello(encodeHello(hello))).toEqual({ kind: 'hello', hello })
+  })
+
   test('another version is told apart from garbage, whatever else it says', () => {
     const frame = encodeCbor({ version: 2, sayings: [] })
     expect(decodeHello(frame)).toEqual({ kind: 'other-version', version: 2 })
@@ -60,6 +65,8 @@ describe('the hello frame', () => {
     ['a token that can be guessed', { token: 'short' }],
     ['an endpoint that is no web address', { endpoint: 'file:///etc/passwd' }],
     ['no realm', { realm: '' }],
+    ['a fingerprint that is none', { fingerprints: ['F'.repeat(64)] }],
+    ['more fingerprints than a node has', { fingerprints: Array(5).fill('f'.repeat(64)) }],
     ['a time that is no number', { now: 'now' }],
     ['a negative generation', { generation: -1 }],
   ])('%s is refused', (_, change) => {

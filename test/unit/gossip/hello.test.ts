@@ -39,11 +39,17 @@ function setUp() {
     events.on('neighbour-up', ({ node }) => void happened.push(`${node} up`))
     events.on('neighbour-down', ({ node }) => void happened.push(`${node} down`))
     let issued = 0
-    createHello({
+    const served = { fingerprints: [`${name === hub ? 'a' : 'b'}`.repeat(64)] }
+    const greet = createHello({
       network,
       topology,
       neighbours,
-      self: { peerId: peerIdOfName(name), epoch: `epoch of ${name}`, endpoint: `http://${name}` },
+      self: {
+        peerId: peerIdOfName(name),
+        epoch: `epoch of ${name}`,
+        endpoint: `http://${name}`,
+        fingerprints: () => served.fingerprints,
+      },
       issueToken: (node) => {
         issued += 1
         return `token number ${issued} for ${node}`
@@ -53,7 +59,15 @@ function setUp() {
       random,
       logger,
     })
-    return { network, neighbours, happened, errors, issued: () => issued }
+    return {
+      network,
+      neighbours,
+      happened,
+      errors,
+      issued: () => issued,
+      served,
+      again: greet.again,
+    }
   }
 
   async function advance(ms: number): Promise<void> {
@@ -188,5 +202,38 @@ describe('the hello', () => {
     expect(a.neighbours.list()[0]?.lastError).toContain('version 2')
     expect(a.errors).toHaveLength(1)
     expect(a.network.connected()).toEqual([])
+  })
+
+  test('a hello again tells both ends what changed, without another connection or token', async () => {
+    const { greeter, advance } = setUp()
+    const [a, b] = [greeter(hub), greeter(edge)]
+    await start(a.network, b.network)
+    await advance(2_000)
+    const factsOf = (one: typeof a) => one.neighbours.list()[0]?.facts
+    expect(factsOf(a)).toMatchObject({ fingerprints: ['b'.repeat(64)] })
+    const before = factsOf(a)?.token
+    a.served.fingerprints = ['c'.repeat(64)]
+    b.served.fingerprints = ['d'.repeat(64)]
+    const asking = Promise.all([a.again(edge), a.again(edge)])
+    await advance(1_000)
+    await asking
+    expect(factsOf(a)).toMatchObject({ fingerprints: ['d'.repeat(64)], token: before })
+    expect(factsOf(b)).toMatchObject({ fingerprints: ['c'.repeat(64)] })
+    expect([a.issued(), b.issued()]).toEqual([1, 1])
+    expect(a.happened).toEqual(['edge up'])
+  })
+
+  test('a hello again to a neighbour that is gone fails, and a later connection gets another token', async () => {
+    const { greeter, advance, sim } = setUp()
+    const [a, b] = [greeter(hub), greeter(edge)]
+    await start(a.network, b.network)
+    await advance(2_000)
+    sim.setLink(peerIdOfName(hub), peerIdOfName(edge), false)
+    await advance(100)
+    await expect(a.again(edge)).rejects.toThrow('edge is not connected')
+    sim.setLink(peerIdOfName(hub), peerIdOfName(edge), true)
+    await advance(2_000)
+    expect([a.issued(), b.issued()]).toEqual([2, 2])
+    await Promise.all([a.again(edge), advance(1_000)])
   })
 })

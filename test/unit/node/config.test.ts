@@ -32,6 +32,7 @@ describe('node / config', () => {
       anonymous: 'push',
       workers: 4,
       readers: 0,
+      sparse: 'refuse',
       graces: { supersededMs: 7 * 24 * 3_600_000, unusedMs: 24 * 3_600_000 },
       logLevel: 'info',
       bounds: DEFAULT_BOUNDS,

@@ -10,6 +10,7 @@ import { listenHttp } from '../../../src/node/http-server.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
 import { createRegistryApp } from '../../../src/registry/registry-app.ts'
 import type { BlobStore } from '../../../src/storage/blob-store.ts'
+import type { SparsePolicy } from '../../../src/storage/content-writer.ts'
 import { openDiskBlobStore } from '../../../src/storage/disk-blob-store.ts'
 import type { IndexBackend } from '../../../src/storage/index-db.ts'
 import { createMemoryBlobStore, createMemoryDisk } from '../../../src/storage/memory-blob-store.ts'
@@ -35,6 +36,9 @@ export interface RegistryOptions {
   readonly directory?: string
   readonly backend?: IndexBackend
   readonly bounds?: Partial<Bounds>
+  readonly sparse?: SparsePolicy
+  /** Names of the mesh for `?ns=`. */
+  readonly ownNames?: readonly string[]
   /** Whether the event loop is late. */
   readonly isLate?: () => boolean
 }
@@ -51,7 +55,12 @@ export async function startRegistry(options: RegistryOptions = {}) {
       ? await openDiskBlobStore({ directory })
       : createMemoryBlobStore({ clock, disk: createMemoryDisk() })
   const blobs = options.wrap?.(plain) ?? plain
-  const storage = await openStorage({ clock, backend, blobs })
+  const storage = await openStorage({
+    clock,
+    backend,
+    blobs,
+    sparse: options.sparse ?? 'refuse',
+  })
   const access = createAccess(
     {
       nodeMayRead: (node, repository) => node === EDGE && edgeReads.includes(repository),
@@ -79,6 +88,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
     uploads,
     access,
     refusal,
+    isOwnName: (name) => options.ownNames?.includes(name) === true,
     isLate: options.isLate ?? (() => false),
     maxManifestBytes: bounds.manifestBytes,
     logger,

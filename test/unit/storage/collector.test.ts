@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import type { Digest } from '../../../src/oci/digest.ts'
 import type { Reference, Tag } from '../../../src/oci/name.ts'
 import { visibleOf } from '../../../src/record/history.ts'
 import { ENTRY, HOLDS, PARENT, pairKey, UNUSED } from '../../../src/storage/index-tables.ts'
@@ -352,7 +351,7 @@ describe('storage / collector', () => {
     await push(rig, APP, 'v1', makeImage('second'))
     const [blob] = makeImage('unnamed').blobs
     if (blob === undefined) throw new Error('an image has a blob')
-    await rig.blobs.put(blob.digest as Digest, blob.bytes)
+    await rig.blobs.put(blob.digest, blob.bytes)
     rig.collector.start()
     await rig.clock.advance(HOUR_MS - 1)
     expect(rig.disk.blobs.has(blob.digest)).toBe(true)

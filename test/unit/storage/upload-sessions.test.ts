@@ -1,11 +1,13 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
 import { openDiskBlobStore } from '../../../src/storage/disk-blob-store.ts'
-import { createIndexDb } from '../../../src/storage/index-db.ts'
+import { createIndexDb, type IndexDb } from '../../../src/storage/index-db.ts'
 import { UPLOAD } from '../../../src/storage/index-tables.ts'
 import { createMemoryBlobStore, createMemoryDisk } from '../../../src/storage/memory-blob-store.ts'
-import { createUploadSessions } from '../../../src/storage/upload-sessions.ts'
+import { createUploadSessions, type LinkBlob } from '../../../src/storage/upload-sessions.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { openMemoryBackend } from '../../helpers/storage-rig.ts'
 import { makeTemporaryDirectory } from '../../helpers/temporary-directory.ts'
@@ -21,17 +23,31 @@ async function makeSessions() {
   const clock = createFakeClock()
   const index = createIndexDb(await openMemoryBackend())
   const blobs = createMemoryBlobStore({ clock, disk: createMemoryDisk() })
-  return { clock, index, blobs, uploads: createUploadSessions({ blobs, index, clock }, LIMITS) }
+  const uploads = createUploadSessions({ blobs, index, clock }, LIMITS)
+  const linked: Linked[] = []
+  return { clock, index, blobs, uploads, linked }
+}
+
+type Linked = Parameters<LinkBlob>[0]
+
+/** The commit that the upload ends in; `linked` says of what. */
+function linkIn(index: IndexDb, linked: Linked[]): LinkBlob {
+  return (blob, alongside) =>
+    index.transact((tx) => {
+      alongside(tx)
+      tx.afterCommit(() => linked.push(blob))
+    })
 }
 
 describe('upload sessions', () => {
   it('chunks in order become the blob, and the session ends', async () => {
-    const { uploads, blobs } = await makeSessions()
+    const { uploads, blobs, index, linked } = await makeSessions()
     const id = await uploads.begin(REPOSITORY)
     expect(await uploads.offset(REPOSITORY, id)).toBe(0)
     expect(await uploads.append(REPOSITORY, id, once(BYTES.subarray(0, 5)), { at: 0 })).toBe(5)
     expect(await uploads.append(REPOSITORY, id, once(BYTES.subarray(5)))).toBe(BYTES.length)
-    expect(await uploads.finish(REPOSITORY, id, DIGEST)).toBe(BYTES.length)
+    await uploads.finish(REPOSITORY, id, DIGEST, linkIn(index, linked))
+    expect(linked).toEqual([{ digest: DIGEST, size: BYTES.length }])
     expect(await blobs.readAll(DIGEST)).toEqual(BYTES)
     await expect(uploads.offset(REPOSITORY, id)).rejects.toMatchObject({
       code: 'BLOB_UPLOAD_UNKNOWN',
@@ -49,10 +65,12 @@ describe('upload sessions', () => {
   })
 
   it('a wrong digest stores nothing and ends the session', async () => {
-    const { uploads, blobs } = await makeSessions()
+    const { uploads, blobs, index, linked } = await makeSessions()
     const id = await uploads.begin(REPOSITORY)
     await uploads.append(REPOSITORY, id, once(Buffer.from('others')))
-    await expect(uploads.finish(REPOSITORY, id, DIGEST)).rejects.toMatchObject({
+    await expect(
+      uploads.finish(REPOSITORY, id, DIGEST, linkIn(index, linked)),
+    ).rejects.toMatchObject({
       code: 'DIGEST_INVALID',
       status: 400,
     })
@@ -61,13 +79,66 @@ describe('upload sessions', () => {
     await expect(uploads.offset(REPOSITORY, id)).rejects.toMatchObject({ status: 404 })
   })
 
+  it('the session ends in the commit that links the blob, or not at all', async () => {
+    const { uploads, blobs } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    await uploads.append(REPOSITORY, id, once(BYTES))
+    const full = new Error('disk full')
+    await expect(uploads.finish(REPOSITORY, id, DIGEST, () => Promise.reject(full))).rejects.toBe(
+      full,
+    )
+    // The client may go on: the bytes are a blob already, the session is still its own.
+    expect(await uploads.offset(REPOSITORY, id)).toBe(0)
+    expect(await blobs.stat(DIGEST)).toEqual({ size: BYTES.length })
+  })
+
+  describe('a blob in one request', () => {
+    it('becomes a blob without a session', async () => {
+      const { uploads, blobs, index, linked } = await makeSessions()
+      await uploads.receive(DIGEST, once(BYTES), linkIn(index, linked))
+      expect(linked).toEqual([{ digest: DIGEST, size: BYTES.length }])
+      expect(await blobs.readAll(DIGEST)).toEqual(BYTES)
+    })
+
+    it.each<readonly [string, AsyncIterable<Uint8Array>, object]>([
+      ['other bytes', once(Buffer.from('others')), { code: 'DIGEST_INVALID', status: 400 }],
+      ['a client that goes away', cutAfter(BYTES.subarray(0, 9)), {}],
+    ])('%s leave nothing behind', async (_, bytes, error) => {
+      await using directory = await makeTemporaryDirectory()
+      const blobs = await openDiskBlobStore({ directory: directory.path })
+      const index = createIndexDb(await openMemoryBackend())
+      const uploads = createUploadSessions({ blobs, index, clock: createFakeClock() }, LIMITS)
+      const linked: Linked[] = []
+      await expect(uploads.receive(DIGEST, bytes, linkIn(index, linked))).rejects.toMatchObject(
+        error,
+      )
+      expect(linked).toEqual([])
+      expect(await blobs.stat(DIGEST)).toBeUndefined()
+      expect(await readdir(join(directory.path, 'entrepot', 'staging'))).toEqual([])
+    })
+
+    it('counts as an upload while it comes, and not after', async () => {
+      const { blobs, index, clock, linked } = await makeSessions()
+      const uploads = createUploadSessions({ blobs, index, clock }, { ...LIMITS, uploads: 1 })
+      const slow = byHand()
+      const first = uploads.receive(DIGEST, slow.source, linkIn(index, linked))
+      await slow.send(BYTES)
+      await expect(uploads.begin(REPOSITORY)).rejects.toMatchObject({ status: 503 })
+      slow.end()
+      await first
+      await uploads.begin(REPOSITORY)
+    })
+  })
+
   it('a session is unknown to another repository', async () => {
-    const { uploads } = await makeSessions()
+    const { uploads, index, linked } = await makeSessions()
     const id = await uploads.begin(REPOSITORY)
     const code = 'BLOB_UPLOAD_UNKNOWN'
     await expect(uploads.offset(OTHER, id)).rejects.toMatchObject({ code })
     await expect(uploads.append(OTHER, id, once(BYTES))).rejects.toMatchObject({ code })
-    await expect(uploads.finish(OTHER, id, DIGEST)).rejects.toMatchObject({ code })
+    await expect(uploads.finish(OTHER, id, DIGEST, linkIn(index, linked))).rejects.toMatchObject({
+      code,
+    })
     await expect(uploads.cancel(OTHER, id)).rejects.toMatchObject({ code })
     expect(await uploads.offset(REPOSITORY, id)).toBe(0)
   })
@@ -84,7 +155,7 @@ describe('upload sessions', () => {
   )
 
   it('while one chunk comes another is refused with 409, and the offset can be asked', async () => {
-    const { uploads } = await makeSessions()
+    const { uploads, index, linked } = await makeSessions()
     const id = await uploads.begin(REPOSITORY)
     const slow = byHand()
     const first = uploads.append(REPOSITORY, id, slow.source)
@@ -97,7 +168,8 @@ describe('upload sessions', () => {
     await slow.send(BYTES.subarray(8))
     slow.end()
     expect(await first).toBe(BYTES.length)
-    expect(await uploads.finish(REPOSITORY, id, DIGEST)).toBe(BYTES.length)
+    await uploads.finish(REPOSITORY, id, DIGEST, linkIn(index, linked))
+    expect(linked).toEqual([{ digest: DIGEST, size: BYTES.length }])
   })
 
   it('a session outlives a restart with what arrived', async () => {
@@ -120,7 +192,9 @@ describe('upload sessions', () => {
     expect(await after.offset(REPOSITORY, id)).toBe(9)
     await expect(after.offset(OTHER, id)).rejects.toMatchObject({ status: 404 })
     await after.append(REPOSITORY, id, once(BYTES.subarray(9)), { at: 9 })
-    expect(await after.finish(REPOSITORY, id, DIGEST)).toBe(BYTES.length)
+    const linked: Linked[] = []
+    await after.finish(REPOSITORY, id, DIGEST, linkIn(createIndexDb(backend), linked))
+    expect(linked).toEqual([{ digest: DIGEST, size: BYTES.length }])
   })
 
   it('a cancelled session leaves no bytes', async () => {
@@ -146,9 +220,16 @@ describe('upload sessions', () => {
     await uploads.append(REPOSITORY, fresh, once(BYTES))
     const listed = await uploads.list()
     const isIdle = ({ lastMs }: { readonly lastMs: number }) => clock.now() - lastMs >= HOUR_MS
-    expect(listed.filter(isIdle).map(({ id }) => id).sort()).toEqual([idle, empty].sort())
+    expect(
+      listed
+        .filter(isIdle)
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual([idle, empty].sort())
     // Whoever lists and then waits does not take what came meanwhile, nor what is at work.
-    const gone = await Promise.all(listed.map((one) => uploads.expire({ ...one, size: one.id === fresh ? 1 : one.size })))
+    const gone = await Promise.all(
+      listed.map((one) => uploads.expire({ ...one, size: one.id === fresh ? 1 : one.size })),
+    )
     expect(gone.filter(Boolean)).toHaveLength(2)
     for (const id of [idle, empty]) {
       await expect(uploads.offset(REPOSITORY, id)).rejects.toMatchObject({ status: 404 })

@@ -1,0 +1,168 @@
+/** Adopts manifests: their bytes are read and hashed, and what they name is looked for. */
+import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
+import { type Descriptor, MAX_MANIFEST_BYTES, parseManifest } from '../oci/manifest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { BlobStore } from './blob-store.ts'
+import { isComplete } from './content-keeper.ts'
+import { type ContentRows, manifestRow } from './content-rows.ts'
+import type { DamageReports } from './damage.ts'
+import { type Finding, finding } from './finding.ts'
+import type { IndexDb } from './index-db.ts'
+import { addTo } from './index-lists.ts'
+import { BLOB, ENTRY, MANIFEST, type ManifestRow, pairKey, REFERRER } from './index-tables.ts'
+import { blobPath, layerLinkPath, revisionLinkPath } from './layout.ts'
+import { type FoundLink, type LayoutScan, NO_FILE } from './layout-scan.ts'
+import type { Ledger } from './ledger.ts'
+import type { LinkJournal } from './link-journal.ts'
+
+export interface AdoptManifestsDeps {
+  readonly scan: LayoutScan
+  readonly index: IndexDb
+  readonly blobs: BlobStore
+  readonly ledger: Ledger
+  /** Without links: those are there. */
+  readonly rows: ContentRows
+  /** For links that are missing. */
+  readonly links: LinkJournal
+  readonly damage: DamageReports
+  readonly tell: (finding: Finding) => void
+  readonly signal: AbortSignal
+}
+
+export interface ManifestCounts {
+  readonly found: number
+  readonly added: number
+}
+
+interface FoundManifest {
+  readonly digest: Digest
+  readonly row: ManifestRow
+  readonly isNew: boolean
+}
+
+/** In the pass of the images, indexes are left for the other one. What cannot be read is told of in the first. */
+export async function adoptManifests(
+  deps: AdoptManifestsDeps,
+  repository: RepositoryName,
+  links: readonly FoundLink<Digest>[],
+  pass: 'images' | 'indexes',
+): Promise<ManifestCounts> {
+  const reads = await Promise.all(links.map((link) => readManifest(deps, repository, link)))
+  const here = reads.flatMap((read) => {
+    if (read === undefined) return []
+    if ('row' in read) return read.row.manifests.length > 0 === (pass === 'indexes') ? [read] : []
+    if (pass === 'images') deps.tell(read)
+    return []
+  })
+  const holes = await Promise.all(
+    here.map(async (manifest) => {
+      await tellOfChildren(deps, repository, manifest)
+      return Promise.all(manifest.row.blobs.map((blob) => lookFor(deps, repository, blob)))
+    }),
+  )
+  const { index, links: journal, damage } = deps
+  const added = await index.transact((tx) => {
+    for (const { blob, isLinked } of holes.flat().filter((hole) => hole !== undefined)) {
+      tx.put(BLOB, pairKey(repository, blob.digest), { size: blob.size })
+      if (!isLinked) journal.write(tx, layerLinkPath(repository, blob.digest), blob.digest)
+    }
+    return here.filter(({ digest, row, isNew }) => {
+      const key = pairKey(repository, digest)
+      if (!isNew || tx.get(MANIFEST, key) !== undefined || tx.get(ENTRY, key) !== undefined) {
+        return false
+      }
+      deps.rows.putManifest(tx, repository, digest, row)
+      const coverage = isComplete(tx, repository, digest) ? 'all' : []
+      // Held by digest too: nothing but its link says that a manifest without a tag is wanted.
+      deps.ledger.hold(tx, { repository, reference: digest }, { digest, coverage })
+      if (row.subject !== undefined) addTo(tx, REFERRER, pairKey(repository, row.subject), digest)
+      return true
+    }).length
+  })
+  for (const hole of holes.flat()) {
+    if (hole?.why !== undefined) await damage.report(repository, hole.blob.digest, hole.why)
+  }
+  return { found: here.length, added }
+}
+
+/** Undefined where the index knows better: a delete of it, or a record whose content is still to come. */
+async function readManifest(
+  { index, blobs }: AdoptManifestsDeps,
+  repository: RepositoryName,
+  { name, path, target, came }: FoundLink<Digest>,
+): Promise<FoundManifest | Finding | undefined> {
+  if (name === undefined) return finding('name-invalid', path, { expected: 'a digest', came })
+  if (target !== name) return finding('link-wrong', path, { expected: name, came })
+  const key = pairKey(repository, name)
+  const row = index.get(MANIFEST, key)
+  if (row !== undefined) return { digest: name, row, isNew: false }
+  if (index.get(ENTRY, key) !== undefined) return undefined
+  const file = blobPath(name)
+  const size = (await blobs.stat(name))?.size ?? 0
+  if (size > MAX_MANIFEST_BYTES) {
+    const expected = `a manifest of at most ${MAX_MANIFEST_BYTES} bytes`
+    return finding('manifest-unreadable', file, { expected, came: `${size} bytes` })
+  }
+  const bytes = await blobs.readAll(name)
+  if (bytes === undefined) {
+    return finding('manifest-missing', file, { expected: `the manifest of ${path}`, came: NO_FILE })
+  }
+  const actual = digestOf(bytes, algorithmOf(name))
+  if (actual !== name) return finding('blob-wrong-bytes', file, { expected: name, came: actual })
+  const parse = parseManifest(bytes, undefined)
+  if (parse.kind === 'parsed') {
+    return { digest: name, row: manifestRow(parse.manifest, bytes.length), isNew: true }
+  }
+  const expected = 'an OCI or Docker schema 2 manifest'
+  return finding('manifest-unreadable', file, { expected, came: parse.reason })
+}
+
+interface Hole {
+  readonly blob: Descriptor
+  readonly isLinked: boolean
+  /** Undefined: only the link is missing. */
+  readonly why: string | undefined
+}
+
+/** What is not as the manifest says; undefined where all is well. */
+async function lookFor(
+  { index, blobs, scan, tell }: AdoptManifestsDeps,
+  repository: RepositoryName,
+  blob: Descriptor,
+): Promise<Hole | undefined> {
+  const { digest, size } = blob
+  if (index.get(BLOB, pairKey(repository, digest))?.size === size) return undefined
+  const link = layerLinkPath(repository, digest)
+  const isLinked = (await scan.read(link)).target === digest
+  const came = (await blobs.stat(digest))?.size
+  if (!isLinked) tell(finding('link-missing', link, { expected: digest, came: NO_FILE }))
+  if (came === size) return { blob, isLinked, why: undefined }
+  const expected = `${size} bytes`
+  if (came === undefined) {
+    // Of a link, it was told of already.
+    if (!isLinked) tell(finding('blob-missing', blobPath(digest), { expected, came: NO_FILE }))
+    return { blob, isLinked, why: `expected ${expected}, there is no file` }
+  }
+  tell(finding('blob-wrong-size', blobPath(digest), { expected, came: `${came} bytes` }))
+  return { blob, isLinked, why: `expected ${expected}, the file has ${came}` }
+}
+
+async function tellOfChildren(
+  { index, scan, tell }: AdoptManifestsDeps,
+  repository: RepositoryName,
+  { digest, row }: FoundManifest,
+): Promise<void> {
+  for (const child of row.manifests) {
+    if (index.get(MANIFEST, pairKey(repository, child)) !== undefined) continue
+    const path = revisionLinkPath(repository, child)
+    const { came } = await scan.read(path)
+    // A link that is there has its own turn, or had it.
+    if (came !== NO_FILE) continue
+    tell(
+      finding('child-missing', path, {
+        expected: `the manifest ${child} of index ${digest}`,
+        came,
+      }),
+    )
+  }
+}
