@@ -12,6 +12,7 @@ wanted=(
   debootstrap:debootstrap
   ip:iproute2
   faketime:faketime
+  strace:strace
   podman:podman
   ctr:containerd
 )

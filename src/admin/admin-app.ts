@@ -4,6 +4,7 @@ import type { Access } from '../access/access.ts'
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobView } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
+import { codeOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { parseReference, parseRepositoryName, type RepositoryName } from '../oci/name.ts'
 import type { Planner } from '../planner/planner.ts'
@@ -159,6 +160,8 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings 
   }
 
   app.onError((err, context) => {
+    // No fault: it says what has to come first.
+    if (codeOf(err) === 'ADOPTION_OPEN') return failure(context, 409, 'ADOPTION_OPEN', err.message)
     deps.logger.error({ err }, 'administration request failed')
     return failure(context, 500, 'INTERNAL', 'the request failed; the log of the node says why')
   })

@@ -74,12 +74,17 @@ export function addServeCommand(program: Command): void {
         'SPARSE',
       ).choices(SPARSE_POLICIES),
     )
+    .addOption(
+      env('--names <list>', 'what mirrors call this mesh (?ns=), host[:port],...', 'NAMES'),
+    )
     .addOption(env('--log-level <level>', 'default info', 'LOG_LEVEL').choices(LOG_LEVELS))
     .addOption(
       new Option(
         '--limit <name=value>',
         'a bound other than its default, repeatable; docs/OPERATIONS.md lists them (env: ENTREPOT_LIMIT_<NAME>)',
-      ).argParser((text: string, before: readonly string[] = []) => [...before, text]),
+      )
+        .default([], 'none')
+        .argParser((text: string, before: readonly string[]) => [...before, text]),
     )
     .addOption(new Option('--with-parent', 'end when standard input ends').hideHelp())
     .action(serve)

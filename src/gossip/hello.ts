@@ -109,7 +109,11 @@ export function createHello(deps: HelloDeps): Greeter {
   function accept(node: NodeName, hello: Hello): void {
     const { generation, hash: topologyHash, epoch, endpoint, fingerprints, token } = hello
     const facts = {
-      ...{ generation, topologyHash, epoch, token, clockOffsetMs: hello.now - clock.now() },
+      generation,
+      topologyHash,
+      epoch,
+      token,
+      clockOffsetMs: hello.now - clock.now(),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...fingerprintsOf(fingerprints),
     }

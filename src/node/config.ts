@@ -32,6 +32,8 @@ export interface NodeConfig {
   readonly graces: Graces
   /** Whether pushed manifests may lack blobs and children. */
   readonly sparse: SparsePolicy
+  /** `host[:port]` in lower case: what clients call this mesh, beside the endpoints of its nodes. */
+  readonly names: readonly string[]
   readonly logLevel: LogLevel
   readonly bounds: Bounds
 }
@@ -50,6 +52,7 @@ export interface NodeFlags {
   readonly workers?: string | undefined
   readonly readers?: string | undefined
   readonly sparse?: string | undefined
+  readonly names?: string | undefined
   readonly keepSuperseded?: string | undefined
   readonly keepUnused?: string | undefined
   readonly logLevel?: string | undefined
@@ -97,6 +100,7 @@ export function resolveConfig(
     readers: wholeNumber('--readers', { text: flags.readers, or: DEFAULT_READERS, least: 0 }),
     graces: parseGraces(flags),
     sparse: oneOf('--sparse', SPARSE_POLICIES, flags.sparse ?? 'refuse'),
+    names: parseNames(flags.names),
     logLevel: oneOf('--log-level', LOG_LEVELS, flags.logLevel ?? DEFAULT_LOG_LEVEL),
     bounds: resolveBounds(flags.limit ?? [], environment),
   }
@@ -160,6 +164,17 @@ function parseKeep(flag: string, text: string): number {
   if (ms !== undefined) return ms
   throw invalid(
     `${flag} must be a whole number with a unit of d, h, m, s or ms, e.g. 7d; got ${text}`,
+  )
+}
+
+const NAME = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/
+
+function parseNames(text: string | undefined): readonly string[] {
+  const names = (text?.split(',') ?? []).map((name) => name.trim().toLowerCase())
+  const wrong = names.find((name) => !NAME.test(name))
+  if (wrong === undefined) return names
+  throw invalid(
+    `--names must be host[:port] with commas between, e.g. registry.example.com; got "${wrong}"`,
   )
 }
 

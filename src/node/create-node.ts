@@ -155,7 +155,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
   })
   const app = new Hono()
   const registryLogger = logger.child({ room: 'registry' })
-  const names = namesOf(topology)
+  const names = new Set([...endpointNames(topology), ...config.names])
   const refusal = (repository: RepositoryName) => refuseWriting(topology, self, repository)
   const stopping = new AbortController()
   await warnOfFileLimit(registryLogger, config.bounds)
@@ -286,10 +286,10 @@ function isInTopology(topology: Topology): (peerId: string) => boolean {
   return (peerId) => known.has(peerId)
 }
 
-/** Names under which clients know this mesh: `host[:port]` of its endpoints. */
-function namesOf(topology: Topology): ReadonlySet<string> {
+/** `host[:port]` of the mesh's endpoints: names under which clients know it. */
+function endpointNames(topology: Topology): readonly string[] {
   const endpoints = [...topology.nodes.values()].map(({ endpoint }) => endpoint)
-  return new Set(endpoints.flatMap((url) => (url === undefined ? [] : [new URL(url).host])))
+  return endpoints.flatMap((url) => (url === undefined ? [] : [new URL(url).host]))
 }
 
 /** Why this node may not write a repository, with who may; undefined where it may. */

@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import { getRequestListener, RequestError } from '@hono/node-server'
+// Its mark for answers that are sent already has to be made before a listener replaces the global Response.
+import '@hono/node-server/utils/response'
 import type { Hono } from 'hono'
 import type { Logger } from '../lib/logger.ts'
 import type { OciErrorCode } from '../oci/errors.ts'
@@ -18,8 +20,9 @@ export function createRequestListener({ app, gate, logger }: RequestListenerDeps
     (request, env) => {
       const { incoming, outgoing } = env as NodeEnvironment
       if (!gate.enter(incoming, outgoing)) return gate.refusal(incoming)
-      if (hasDotSegment(incoming.url ?? '')) return badRequest('NAME_INVALID', 'no . or .. segments')
-      return app.fetch(request, env as never)
+      if (hasDotSegment(incoming.url ?? ''))
+        return badRequest('NAME_INVALID', 'no . or .. segments')
+      return app.fetch(request, env)
     },
     { errorHandler: (err) => answerTo(err, logger) },
   )

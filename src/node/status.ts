@@ -30,6 +30,8 @@ const COUNTED: readonly (readonly [MeshEventKind, string])[] = [
   ['record-stored', 'recordsStored'],
   ['record-refused', 'recordsRefused'],
   ['blob-fetched', 'blobsFetched'],
+  ['blob-damaged', 'blobsDamaged'],
+  ['blob-repaired', 'blobsRepaired'],
   ['stranger-refused', 'strangersRefused'],
 ]
 

@@ -7,6 +7,8 @@ import { type RegistryDeps, type RegistryRequest, unauthorized } from './request
 
 /** Names in one page, at most and by default: distribution's bound; a client asks for the next page by Link. */
 const MAX_PAGE = 1000
+/** Bytes of a page of referrers: clients read it as an index, which has at most 4 MiB; its frame is less than 1 KiB. */
+const MAX_REFERRERS_BYTES = 4 * 1024 * 1024 - 1_024
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
 
 export async function listTags(
@@ -60,10 +62,19 @@ export async function listReferrers(
 ): Promise<Response> {
   const artifactType = request.query.get('artifactType') ?? undefined
   const { limit, after } = pageOf(request)
-  const page = { after, limit: limit + 1, artifactType }
-  const found = await deps.content.referrers(repository, digest, page)
-  const manifests = withinBytes(found.slice(0, limit))
-  const last = manifests.length < found.length ? manifests.at(-1)?.digest : undefined
+  const manifests: ReferrerDescriptor[] = []
+  let bytes = 0
+  let last: Digest | undefined
+  for await (const one of deps.content.referrers(repository, digest, { after, artifactType })) {
+    bytes += Buffer.byteLength(JSON.stringify(one)) + 1
+    // The first one always: a page without a member would never end.
+    const isFull = bytes > MAX_REFERRERS_BYTES && manifests.length > 0
+    if (isFull || manifests.length === limit) {
+      last = manifests.at(-1)?.digest
+      break
+    }
+    manifests.push(one)
+  }
   const filter = artifactType === undefined ? {} : { artifactType }
   const headers = {
     'content-type': OCI_INDEX,
@@ -71,19 +82,6 @@ export async function listReferrers(
     ...nextLink(`/v2/${repository}/referrers/${digest}`, limit, last, filter),
   }
   return json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }, headers)
-}
-
-/** Bytes of a page of referrers: clients read it as an index, which has at most so many. */
-const MAX_REFERRERS_BYTES = 4 * 1024 * 1024 - 1_024
-
-/** The first one always: a page without a member would never end. */
-function withinBytes(all: readonly ReferrerDescriptor[]): readonly ReferrerDescriptor[] {
-  let bytes = 0
-  const over = all.findIndex((one, at) => {
-    bytes += Buffer.byteLength(JSON.stringify(one)) + 1
-    return at > 0 && bytes > MAX_REFERRERS_BYTES
-  })
-  return over === -1 ? all : all.slice(0, over)
 }
 
 function pageOf({ query }: RegistryRequest): {
@@ -107,7 +105,7 @@ function nextLink(
 ): Readonly<Record<string, string>> {
   if (last === undefined) return {}
   const query = new URLSearchParams({ ...filter, n: String(limit), last })
-  return { link: `<${path}?${query}>; rel="next"` }
+  return { link: `<${path}?${query.toString()}>; rel="next"` }
 }
 
 function json(body: object, headers: Readonly<Record<string, string>>): Response {

@@ -128,7 +128,7 @@ function refuseOtherRegistry(
 ): void {
   const ns = query.get('ns')?.toLowerCase()
   if (ns === undefined || ns === header('host')?.toLowerCase() || isOwnName(ns)) return
-  const message = `expected ?ns= to name a node of this mesh, got "${ns.slice(0, 100)}": content of other registries is not served here`
+  const message = `expected ?ns= to name this mesh, got "${ns.slice(0, 100)}": content of other registries is not served here; if it is a name of this mesh, start the node with --names`
   throw new OciError('NAME_UNKNOWN', { message })
 }
 

@@ -53,17 +53,17 @@ export function authorize(
   action: Action,
   repository: RepositoryName,
 ): void {
-  const require = (one: Action) => {
+  const check = (one: Action) => {
     const verdict = access.may(caller, one, repository)
     if (verdict.kind === 'unauthorized') throw unauthorized(one)
     if (verdict.kind === 'denied') throw new OciError('DENIED', { message: verdict.reason })
   }
   // Who may read here is told where to push instead of being asked for an account that would not help.
-  require('pull')
+  check('pull')
   if (action === 'pull') return
   const message = refusal(repository)
   if (message !== undefined) throw new OciError('DENIED', { message })
-  require(action)
+  check(action)
 }
 
 /** Basic: what docker and podman know how to answer; tokens of nodes come by another way. */

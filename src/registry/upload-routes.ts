@@ -82,10 +82,9 @@ export async function putUpload(
   id: string,
 ): Promise<Response> {
   const digest = requireDigest(request.query.get('digest') ?? '')
-  const at = chunkStart(request)
-  await deps.uploads.append(repository, id, lendChunks(request.body()), { at })
+  const last = { chunk: lendChunks(request.body()), at: chunkStart(request) }
   return store(deps, repository, digest, (link) =>
-    deps.uploads.finish(repository, id, digest, link),
+    deps.uploads.finish(repository, id, digest, link, last),
   )
 }
 

@@ -7,13 +7,12 @@ import { isComplete } from './content-keeper.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { DamageReports } from './damage.ts'
 import { type Finding, finding } from './finding.ts'
-import type { IndexDb } from './index-db.ts'
+import type { IndexDb, Transaction } from './index-db.ts'
 import { addTo } from './index-lists.ts'
 import { BLOB, ENTRY, MANIFEST, type ManifestRow, pairKey, REFERRER } from './index-tables.ts'
 import { blobPath, layerLinkPath, revisionLinkPath } from './layout.ts'
 import { type FoundLink, type LayoutScan, NO_FILE } from './layout-scan.ts'
 import type { Ledger } from './ledger.ts'
-import type { LinkJournal } from './link-journal.ts'
 
 export interface AdoptManifestsDeps {
   readonly scan: LayoutScan
@@ -22,8 +21,6 @@ export interface AdoptManifestsDeps {
   readonly ledger: Ledger
   /** Without links: those are there. */
   readonly rows: ContentRows
-  /** For links that are missing. */
-  readonly links: LinkJournal
   readonly damage: DamageReports
   readonly tell: (finding: Finding) => void
   readonly signal: AbortSignal
@@ -54,35 +51,42 @@ export async function adoptManifests(
     if (pass === 'images') deps.tell(read)
     return []
   })
-  const holes = await Promise.all(
+  const looks = await Promise.all(
     here.map(async (manifest) => {
       await tellOfChildren(deps, repository, manifest)
-      return Promise.all(manifest.row.blobs.map((blob) => lookFor(deps, repository, blob)))
+      const blobs = manifest.row.blobs.map((blob) => lookFor(deps, repository, blob))
+      return (await Promise.all(blobs)).filter((hole) => hole !== undefined)
     }),
   )
-  const { index, links: journal, damage } = deps
-  const added = await index.transact((tx) => {
-    for (const { blob, isLinked } of holes.flat().filter((hole) => hole !== undefined)) {
-      tx.put(BLOB, pairKey(repository, blob.digest), { size: blob.size })
-      if (!isLinked) journal.write(tx, layerLinkPath(repository, blob.digest), blob.digest)
-    }
-    return here.filter(({ digest, row, isNew }) => {
-      const key = pairKey(repository, digest)
-      if (!isNew || tx.get(MANIFEST, key) !== undefined || tx.get(ENTRY, key) !== undefined) {
-        return false
-      }
-      deps.rows.putManifest(tx, repository, digest, row)
-      const coverage = isComplete(tx, repository, digest) ? 'all' : []
-      // Held by digest too: nothing but its link says that a manifest without a tag is wanted.
-      deps.ledger.hold(tx, { repository, reference: digest }, { digest, coverage })
-      if (row.subject !== undefined) addTo(tx, REFERRER, pairKey(repository, row.subject), digest)
-      return true
+  const lost = looks.flat().filter(({ isLinked }) => isLinked)
+  const added = await deps.index.transact((tx) => {
+    for (const { blob } of lost) tx.put(BLOB, pairKey(repository, blob.digest), { size: blob.size })
+    return here.filter((manifest, at) => {
+      const isSparse = looks[at]?.some(({ isLinked }) => !isLinked) === true
+      return putManifest(deps, tx, repository, manifest, isSparse)
     }).length
   })
-  for (const hole of holes.flat()) {
-    if (hole?.why !== undefined) await damage.report(repository, hole.blob.digest, hole.why)
-  }
+  for (const { blob, why } of lost) await deps.damage.report(repository, blob.digest, why)
   return { found: here.length, added }
+}
+
+/** @returns whether it is new */
+function putManifest(
+  { rows, ledger }: AdoptManifestsDeps,
+  tx: Transaction,
+  repository: RepositoryName,
+  { digest, row, isNew }: FoundManifest,
+  isSparse: boolean,
+): boolean {
+  const key = pairKey(repository, digest)
+  if (!isNew || tx.get(MANIFEST, key) !== undefined || tx.get(ENTRY, key) !== undefined)
+    return false
+  rows.putManifest(tx, repository, digest, isSparse ? { ...row, isSparse } : row)
+  const coverage = isComplete(tx, repository, digest) ? 'all' : []
+  // Held by digest too: nothing but its link says that a manifest without a tag is wanted.
+  ledger.hold(tx, { repository, reference: digest }, { digest, coverage })
+  if (row.subject !== undefined) addTo(tx, REFERRER, pairKey(repository, row.subject), digest)
+  return true
 }
 
 /** Undefined where the index knows better: a delete of it, or a record whose content is still to come. */
@@ -119,9 +123,9 @@ async function readManifest(
 
 interface Hole {
   readonly blob: Descriptor
+  /** A link of the repository says that it had the blob. */
   readonly isLinked: boolean
-  /** Undefined: only the link is missing. */
-  readonly why: string | undefined
+  readonly why: string
 }
 
 /** What is not as the manifest says; undefined where all is well. */
@@ -133,18 +137,17 @@ async function lookFor(
   const { digest, size } = blob
   if (index.get(BLOB, pairKey(repository, digest))?.size === size) return undefined
   const link = layerLinkPath(repository, digest)
-  const isLinked = (await scan.read(link)).target === digest
-  const came = (await blobs.stat(digest))?.size
-  if (!isLinked) tell(finding('link-missing', link, { expected: digest, came: NO_FILE }))
-  if (came === size) return { blob, isLinked, why: undefined }
-  const expected = `${size} bytes`
-  if (came === undefined) {
-    // Of a link, it was told of already.
-    if (!isLinked) tell(finding('blob-missing', blobPath(digest), { expected, came: NO_FILE }))
-    return { blob, isLinked, why: `expected ${expected}, there is no file` }
+  if ((await scan.read(link)).target !== digest) {
+    // Its bytes may be here for another repository: this one never had them, or would have a link.
+    tell(finding('blob-missing', link, { expected: `a link to ${digest}`, came: NO_FILE }))
+    return { blob, isLinked: false, why: 'there is no link' }
   }
+  const expected = `${size} bytes`
+  const came = (await blobs.stat(digest))?.size
+  // A link without a file was told of among the layers.
+  if (came === undefined) return { blob, isLinked: true, why: `expected ${expected}, ${NO_FILE}` }
   tell(finding('blob-wrong-size', blobPath(digest), { expected, came: `${came} bytes` }))
-  return { blob, isLinked, why: `expected ${expected}, the file has ${came}` }
+  return { blob, isLinked: true, why: `expected ${expected}, the file has ${came}` }
 }
 
 async function tellOfChildren(

@@ -79,6 +79,7 @@ export async function* collectFiles(
   run: CollectorRun,
 ): AsyncGenerator<CollectedItem> {
   for await (const digest of blobs.list()) {
+    run.signal.throwIfAborted()
     if (run.isKept(digest)) continue
     const file = await blobs.written(digest)
     if (file === undefined) continue

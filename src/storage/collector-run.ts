@@ -12,6 +12,8 @@ export interface CollectorRun extends Disposable {
   readonly index: IndexDb
   readonly graces: Graces
   readonly isDryRun: boolean
+  /** Aborted when the node stops: a run that is cut off is no loss, the next one begins again. */
+  readonly signal: AbortSignal
   /** When it began, milliseconds since the Unix epoch. */
   readonly now: number
   /** Somebody holds the digest, asked for it a short while ago, or since this run began: what was seen before says nothing. */
@@ -54,7 +56,7 @@ const FILES = 3_000_000
 
 export function beginRun(
   { index, leases, random }: CollectorRunDeps,
-  { graces, isDryRun, now }: Pick<CollectorRun, 'graces' | 'isDryRun' | 'now'>,
+  { graces, isDryRun, now, signal }: Pick<CollectorRun, 'graces' | 'isDryRun' | 'now' | 'signal'>,
 ): CollectorRun {
   const watch: Watch = leases.watch()
   const kept = createDigestFilter({ random }, { expected: FILES })
@@ -66,6 +68,7 @@ export function beginRun(
     graces,
     isDryRun,
     now,
+    signal,
     isBusy: (digest) => leases.isHeld(digest) || watch.has(digest) || leases.isRecent(digest),
     beginRepository: (repository) => {
       const { manifests } = index.get(REPOSITORY, repository) ?? { manifests: 0 }
@@ -84,7 +87,12 @@ export function beginRun(
     isLeaving: (digest) => leaving?.has(digest) === true,
     keepFile: (digest) => kept.add(digest),
     isKept: (digest) => kept.has(digest),
-    pages: (table, repository, limit) => pagesOf(index, table, repository, limit),
+    pages: async function* (table, repository, limit) {
+      for await (const page of pagesOf(index, table, repository, limit)) {
+        signal.throwIfAborted()
+        yield page
+      }
+    },
     explained: (item) => {
       if (item.isDue || item.dueAtMs > now) return item
       return { ...item, reason: `${item.reason}; in use now, or a short while ago` }

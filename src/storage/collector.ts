@@ -64,6 +64,10 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
   const stop = new AbortController()
   let last: Promise<unknown> = Promise.resolve()
 
+  function begin(isDryRun: boolean): CollectorRun {
+    return beginRun(deps, { graces, isDryRun, now: clock.now(), signal: stop.signal })
+  }
+
   async function* look(run: CollectorRun): AsyncGenerator<CollectedItem> {
     refuseWhileAdopting(index)
     for await (const repository of repositoriesIn(index)) {
@@ -76,11 +80,9 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
   }
 
   async function collect(onItem: (item: CollectedItem) => void): Promise<Collection> {
-    using run = beginRun(deps, { graces, isDryRun: false, now: clock.now() })
+    using run = begin(false)
     const collection = emptyCollection()
     for await (const item of look(run)) {
-      // A run that is cut off is no loss: the next one begins again.
-      stop.signal.throwIfAborted()
       onItem(item)
       count(collection, item)
     }
@@ -110,7 +112,7 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
 
   return {
     plan: async function* () {
-      using run = beginRun(deps, { graces, isDryRun: true, now: clock.now() })
+      using run = begin(true)
       yield* look(run)
     },
     collect: (onItem = () => {}) => enqueue(() => collect(onItem)),

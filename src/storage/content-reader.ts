@@ -1,5 +1,5 @@
 /** Reads what this node serves: rows of the index, bytes of the blob store. */
-
+import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import { isDigest } from '../oci/name.ts'
@@ -18,6 +18,9 @@ import {
   secondOf,
   TAG,
 } from './index-tables.ts'
+
+/** Rows read before others get their turn, some 10 µs each: one subject may have thousands of referrers. */
+const READS_IN_TURN = 128
 
 export interface ContentReaderDeps {
   readonly index: IndexDb
@@ -102,7 +105,7 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
       }
       return names
     },
-    referrers: async (repository, subject, { after = '', limit, artifactType }) => {
+    referrers: async function* (repository, subject, { after = '', artifactType } = {}) {
       const references = index.get(REFERRER, pairKey(repository, subject)) ?? []
       const named = references.map((reference) =>
         isDigest(reference)
@@ -110,14 +113,12 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
           : index.get(ENTRY, pairKey(repository, reference))?.held?.digest,
       )
       const digests = [...new Set(named.filter((digest) => digest !== undefined))].sort()
-      const found: ReferrerDescriptor[] = []
-      for (const digest of digests) {
-        if (found.length === limit) break
-        const one = digest > after ? referrer(repository, digest, subject) : undefined
+      for (const [at, digest] of digests.filter((one) => one > after).entries()) {
+        if (at % READS_IN_TURN === READS_IN_TURN - 1) await setImmediate()
+        const one = referrer(repository, digest, subject)
         if (one === undefined) continue
-        if (artifactType === undefined || one.artifactType === artifactType) found.push(one)
+        if (artifactType === undefined || one.artifactType === artifactType) yield one
       }
-      return found
     },
   }
 }

@@ -3,7 +3,7 @@
 import type { EventBus } from '../events/event-bus.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import { type Descriptor, type Manifest, parseManifest } from '../oci/manifest.ts'
+import { type Descriptor, parseManifest } from '../oci/manifest.ts'
 import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
 import type { Author } from '../record/author.ts'
 import { visibleOf } from '../record/history.ts'
@@ -16,7 +16,6 @@ import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
 import {
-  BLOB,
   ENTRY,
   HOLDS,
   MANIFEST,
@@ -28,6 +27,7 @@ import {
 } from './index-tables.ts'
 import { historyOf, type Ledger } from './ledger.ts'
 import { publish } from './publish.ts'
+import { missingOf, refuseMissing, refuseWrongSizes, sizesOf } from './pushed-parts.ts'
 
 export const SPARSE_POLICIES = ['accept', 'refuse'] as const
 export type SparsePolicy = (typeof SPARSE_POLICIES)[number]
@@ -223,60 +223,6 @@ function refuseMovedTag(
   if (shown === undefined || shown === digest) return
   const message = `tags of ${repository} are immutable: ${reference} is ${shown}; push another tag`
   throw new OciError('DENIED', { message })
-}
-
-/** What the repository lacks of a manifest; a child that lacks something itself counts. */
-function missingOf(
-  tx: Transaction,
-  repository: RepositoryName,
-  manifest: Manifest,
-  sizes: ReadonlyMap<Digest, number>,
-): { readonly missing: readonly Digest[]; readonly isSparse: boolean } {
-  const blobs = manifest.blobs.filter(
-    ({ digest }) => !sizes.has(digest) || tx.get(BLOB, pairKey(repository, digest)) === undefined,
-  )
-  const manifests = manifest.manifests.filter(({ digest }) => !isComplete(tx, repository, digest))
-  return {
-    missing: [...blobs, ...manifests].map(({ digest }) => digest),
-    isSparse: blobs.length > 0,
-  }
-}
-
-/** Children before parents: a manifest is refused while the repository lacks one of its blobs or manifests. */
-function refuseMissing(repository: RepositoryName, missing: readonly Digest[]): void {
-  if (missing.length === 0) return
-  const message = `push these to ${repository} first: ${missing.slice(0, 5).join(', ')}`
-  throw new OciError('MANIFEST_BLOB_UNKNOWN', { message, detail: { missing } })
-}
-
-function refuseWrongSizes(manifest: Manifest, sizes: ReadonlyMap<Digest, number>): void {
-  for (const { digest, size } of manifest.blobs) {
-    if ((sizes.get(digest) ?? size) === size) continue
-    const message = `${digest} has ${sizes.get(digest)} bytes, the manifest says ${size}`
-    throw new OciError('SIZE_INVALID', { message })
-  }
-}
-
-/** Of the blobs that are here whole. */
-async function sizesOf(
-  { index, blobs, damage }: ContentWriterDeps,
-  repository: RepositoryName,
-  descriptors: readonly Descriptor[],
-): Promise<ReadonlyMap<Digest, number>> {
-  const sizes = new Map<Digest, number>()
-  await Promise.all(
-    descriptors.map(async ({ digest, size }) => {
-      const came = damage.has(digest) ? undefined : (await blobs.stat(digest))?.size
-      if (came === undefined) return
-      // It had the right size when it came: not the manifest is wrong, the file is.
-      if (came !== size && index.get(BLOB, pairKey(repository, digest))?.size === size) {
-        await damage.report(repository, digest, `expected ${size} bytes, the file has ${came}`)
-        return
-      }
-      sizes.set(digest, came)
-    }),
-  )
-  return sizes
 }
 
 /** Rows read at a time while a repository's manifests are looked through. */

@@ -47,15 +47,20 @@ export interface ContentReader {
   /** Names in order. */
   tags(repository: RepositoryName, page: Page): Promise<readonly Tag[]>
   repositories(page: Page): Promise<readonly RepositoryName[]>
-  /** Manifests whose subject is `subject`, as descriptors with artifactType and annotations, in the order of their digests. */
+  /**
+   * Manifests whose subject is `subject`, as descriptors with artifactType and annotations, in the order of their digests.
+   * One at a time: their annotations may be megabytes each.
+   */
   referrers(
     repository: RepositoryName,
     subject: Digest,
-    page: ReferrerPage,
-  ): Promise<readonly ReferrerDescriptor[]>
+    options?: ReferrerOptions,
+  ): AsyncIterable<ReferrerDescriptor>
 }
 
-export interface ReferrerPage extends Page {
+export interface ReferrerOptions {
+  /** Only digests greater than this one. */
+  readonly after?: string | undefined
   /** Only those of this type. */
   readonly artifactType?: string | undefined
 }

@@ -98,15 +98,27 @@ export async function openIndexDb(
     // Of a process that was killed while it recovered. The lock is held: nobody else probes.
     await rm(probe, { force: true })
   } catch (err) {
-    const cause = err instanceof Error ? err.cause : undefined
+    const cause = (err instanceof Error ? err.cause : undefined) ?? err
     if (codeOf(cause) === 'LEVEL_LOCKED') {
       const message = `the data directory is in use: another process has ${directory} open. Stop it, or use another --data`
       throw new EntrepotError('DATA_IN_USE', message, { cause: err, context: { directory } })
     }
-    const message = `cannot open the index in ${directory}: ${messageOf(cause ?? err)}`
-    throw new EntrepotError('INDEX_OPEN_FAILED', message, { cause: err, context: { directory } })
+    const message = `cannot open the index in ${directory}: ${messageOf(cause)}${adviceOn(cause)}`
+    throw new EntrepotError('INDEX_OPEN_FAILED', message, { cause, context: { directory } })
   }
   return createIndexDb(level, { ...deps, probe: () => probeDisk(probe, PROBE_BYTES) })
+}
+
+/** What LevelDB says of the disk, as text alone -> what an operator does. */
+const ADVICE: Readonly<Record<string, string>> = {
+  'No space left on device': '; free space there, then start the node again',
+  'Disk quota exceeded': '; raise the quota or free space, then start the node again',
+  'Read-only file system': '; mount it writable, then start the node again',
+  'Permission denied': '; let the user that runs the node own it, or give another --data',
+}
+
+function adviceOn(error: unknown): string {
+  return ADVICE[messageOf(error).split(': ').at(-1) ?? ''] ?? ''
 }
 
 /**

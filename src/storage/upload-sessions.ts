@@ -8,6 +8,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import { type BlobStore, oneCallStage, type Stage, type StageName } from './blob-store.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
 import { UPLOAD } from './index-tables.ts'
+import { atMost, otherBytes, tooManySessions } from './upload-refusals.ts'
 
 export interface UploadSessions {
   /** @returns the session's id, a UUID. @throws OciError TOOMANYREQUESTS (503) beyond the bound */
@@ -26,10 +27,16 @@ export interface UploadSessions {
     options?: { readonly at?: number | undefined },
   ): Promise<number>
   /**
-   * Verifies the bytes and makes them a blob; the session ends in the commit that links it.
-   * @throws OciError DIGEST_INVALID: nothing is stored, the session ends.
+   * Verifies the bytes, with a last chunk, and makes them a blob; the session ends in the commit that links it.
+   * @throws OciError DIGEST_INVALID: nothing is stored, the session ends; and what `append` throws
    */
-  finish(repository: RepositoryName, id: string, digest: Digest, link: LinkBlob): Promise<void>
+  finish(
+    repository: RepositoryName,
+    id: string,
+    digest: Digest,
+    link: LinkBlob,
+    last?: { readonly chunk: AsyncIterable<Uint8Array>; readonly at?: number | undefined },
+  ): Promise<void>
   /**
    * A whole blob in one request: no session, for nobody could resume it. What came of it is gone when it fails.
    * @throws OciError DIGEST_INVALID, SIZE_INVALID (413), TOOMANYREQUESTS (503)
@@ -67,8 +74,6 @@ export interface UploadSessionsDeps {
 
 /** Rows looked at in one go, more than there may be sessions. */
 const LIST_AT_ONCE = 200_000
-/** Seconds: a session lasts as long as a layer takes. */
-const RETRY_AFTER = '30'
 
 export interface UploadLimits {
   /** Sessions at once: each is a file that may grow to a layer's size. */
@@ -110,8 +115,8 @@ export function createUploadSessions(
       try {
         return await use(stage)
       } finally {
-        open.delete(id)
-        await stage.close()
+        // Who asks how far the upload is, right after it was cut, gets an answer also while the stage is being closed.
+        await stage.close().finally(() => open.delete(id))
       }
     } finally {
       release()
@@ -121,6 +126,28 @@ export function createUploadSessions(
   async function refuseTooMany(): Promise<void> {
     const sessions = await index.page(UPLOAD, { limit: maxSessions })
     if (sessions.length + rowless > maxSessions) throw tooManySessions(maxSessions)
+  }
+
+  async function appendTo(
+    stage: Stage,
+    id: string,
+    chunk: AsyncIterable<Uint8Array>,
+    at: number | undefined,
+  ): Promise<void> {
+    if (at !== undefined && at !== stage.size) {
+      const message = `expected a chunk that starts at ${stage.size}, got one at ${at}`
+      throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 416 })
+    }
+    try {
+      await stage.append(atMost(uploadBytes - stage.size, chunk))
+    } catch (err) {
+      // It can never become whole: its bytes would only fill the disk.
+      if (err instanceof OciError) {
+        await stage.discard()
+        await end(id)
+      }
+      throw err
+    }
   }
 
   async function end(id: string): Promise<void> {
@@ -147,24 +174,12 @@ export function createUploadSessions(
     },
     append: (repository, id, chunk, { at } = {}) =>
       within(repository, id, async (stage) => {
-        if (at !== undefined && at !== stage.size) {
-          const message = `expected a chunk that starts at ${stage.size}, got one at ${at}`
-          throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 416 })
-        }
-        try {
-          await stage.append(atMost(uploadBytes - stage.size, chunk))
-        } catch (err) {
-          // It can never become whole: its bytes would only fill the disk.
-          if (err instanceof OciError) {
-            await stage.discard()
-            await end(id)
-          }
-          throw err
-        }
+        await appendTo(stage, id, chunk, at)
         return stage.size
       }),
-    finish: (repository, id, digest, link) =>
+    finish: (repository, id, digest, link, last) =>
       within(repository, id, async (stage) => {
+        if (last !== undefined) await appendTo(stage, id, last.chunk, last.at)
         const commit = await stage.commit(digest)
         if (commit.kind === 'stored') {
           return link({ digest, size: commit.size }, (tx) => tx.delete(UPLOAD, id))
@@ -221,32 +236,5 @@ export function createUploadSessions(
         throw err
       }
     },
-  }
-}
-
-function otherBytes(expected: Digest, size: number, actual: Digest): OciError {
-  const message = `expected ${expected}, the ${size} bytes received are ${actual}; push the blob again`
-  return new OciError('DIGEST_INVALID', { message })
-}
-
-function tooManySessions(limit: number): OciError {
-  const message = `${limit} uploads are open on this node; finish or cancel some, then try again`
-  const headers = { 'retry-after': RETRY_AFTER }
-  return new OciError('TOOMANYREQUESTS', { message, status: 503, headers })
-}
-
-/** @throws OciError SIZE_INVALID (413) once the source has brought more than `room` bytes */
-async function* atMost(
-  room: number,
-  source: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  let left = room
-  for await (const chunk of source) {
-    left -= chunk.length
-    if (left < 0) {
-      const message = 'the upload is larger than this node takes; --limit upload-bytes raises it'
-      throw new OciError('SIZE_INVALID', { message, status: 413 })
-    }
-    yield chunk
   }
 }

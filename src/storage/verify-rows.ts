@@ -117,9 +117,12 @@ async function verifyManifest(
     const expected = 'an OCI or Docker schema 2 manifest'
     return check.tell(finding('manifest-unreadable', path, { expected, came: parse.reason }))
   }
-  const right = manifestRow(parse.manifest, bytes.length)
+  const { isSparse } = row
+  const said = manifestRow(parse.manifest, bytes.length)
+  const right = isSparse === undefined ? said : { ...said, isSparse }
+  // Of a sparse manifest blobs may be missing.
   const lacking = right.blobs.filter(
-    (blob) => index.get(BLOB, pairKey(repository, blob.digest)) === undefined,
+    (blob) => isSparse !== true && index.get(BLOB, pairKey(repository, blob.digest)) === undefined,
   )
   const isEqual = isDeepStrictEqual({ ...row }, { ...right })
   if (isEqual && lacking.length === 0) return

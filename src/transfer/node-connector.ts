@@ -1,6 +1,7 @@
 /** Connects to a node's registry; over TLS the connection is used only when the certificate proves that it is that node. */
 import type { X509Certificate } from 'node:crypto'
 import type { SecureContext, TLSSocket } from 'node:tls'
+import { callbackify } from 'node:util'
 import { buildConnector } from 'undici'
 import { describeCertificate, fingerprintOf } from '../lib/certificate.ts'
 import { codeOf, EntrepotError } from '../lib/errors.ts'
@@ -83,15 +84,16 @@ export function createNodeConnector(
     return new EntrepotError('CERTIFICATE_REFUSED', message)
   }
 
+  const secure = callbackify(connectTls)
   return (target, callback) => {
     if (target.protocol !== 'https:') {
       plain(target, callback)
       return
     }
-    connectTls(target).then(
-      (socket) => callback(null, socket),
-      (err: Error) => callback(err, null),
-    )
+    secure(target, (err, socket) => {
+      if (err === null) callback(null, socket)
+      else callback(err, null)
+    })
   }
 }
 

@@ -90,13 +90,18 @@ async function collect(
   if (into.has(digest)) return undefined
   if (depth > MAX_DEPTH) return { kind: 'failed', reason: `indexes nest deeper than ${MAX_DEPTH}` }
   const found = await readOrPull(deps, repository, digest, signal)
-  if (found.kind !== 'pulled') return found
+  if (found.kind !== 'pulled') return depth === 0 ? found : naming(digest, found)
   for (const child of found.manifest.manifests) {
     const failure = await collect(deps, repository, child.digest, into, depth + 1, signal)
     if (failure !== undefined) return failure
   }
   into.set(digest, { digest, bytes: found.bytes, manifest: found.manifest })
   return undefined
+}
+
+/** The job says which image; the reason says which part of it did not come. */
+function naming(part: Digest, failure: Failure): Failure {
+  return { ...failure, reason: `${part}: ${failure.reason}` }
 }
 
 async function readOrPull(
@@ -165,7 +170,7 @@ async function fetchAll(
       const options = { signal: either, onProgress, isDamaged }
       const pull = await fetcher.blob(repository, digest, blob, options)
       if (pull.kind === 'pulled') onProgress(size)
-      else failure ??= pull
+      else failure ??= naming(name, pull)
     }
   }
   const lanes = Array.from({ length: BLOBS_AT_ONCE }, async () => {

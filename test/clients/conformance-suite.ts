@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { messageOf } from '../../src/lib/errors.ts'
 import { startMesh } from '../helpers/mesh-process.ts'
 import { find, run } from './programs.ts'
 
@@ -42,17 +43,23 @@ export interface ConformanceCounts {
   readonly faults: readonly string[]
 }
 
-/** Builds the suite. @returns its program; the reason where that is not possible here */
+/**
+ * Builds the suite where it was unpacked: `go install` of a version asks the network even for a module that is here.
+ * @returns its program; the reason where that is not possible here
+ */
 export async function installSuite(
   directory: string,
 ): Promise<{ readonly program: string } | { readonly reason: string }> {
   if (find('go') === undefined) return { reason: 'go is not installed' }
+  const program = join(directory, 'conformance')
   try {
-    await run('go', ['install', SUITE], { env: { GOBIN: directory, GOFLAGS: '-mod=mod' } })
+    const { stdout } = await run('go', ['mod', 'download', '-json', SUITE])
+    const { Dir: cwd } = JSON.parse(stdout) as { readonly Dir: string }
+    await run('go', ['build', '-o', program, '.'], { cwd })
   } catch (err) {
-    return { reason: `the suite cannot be built: ${err instanceof Error ? err.message : err}` }
+    return { reason: `the suite cannot be built: ${messageOf(err)}` }
   }
-  return { program: join(directory, 'conformance') }
+  return { program }
 }
 
 /** Runs the suite against a node that it starts. @throws when the suite gave no result */

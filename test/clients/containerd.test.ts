@@ -36,7 +36,7 @@ const SNAPSHOTS = ['--snapshotter', 'native']
 testWith(['containerd', 'ctr'], { root: true })(
   'containerd pulls from an edge by its address and as a mirror of another name, and pushes to the hub',
   async () => {
-    await using mesh = await startPair()
+    await using mesh = await startPair({ flags: ['--names', 'mesh.test'] })
     await using scratch = await temporaryDirectory()
     await using containerd = await startContainerd(scratch.path)
     const { ctr } = containerd

@@ -48,7 +48,11 @@ async function startSecurePair(address = '127.0.0.1', flags: readonly string[] =
     await eventually(() => countOf(hub, 'new certificate taken') === changes)
   }
   return {
-    ...{ hub, edge, names, good, serve },
+    hub,
+    edge,
+    names,
+    good,
+    serve,
     [Symbol.asyncDispose]: () => mesh[Symbol.asyncDispose](),
   }
 }

@@ -14,8 +14,11 @@ export interface KillClient {
   shown(): ReadonlyMap<string, string>
   /** Changes one thing after the other until the node is gone. @throws when a living node answers wrongly */
   run(): Promise<void>
-  /** @throws naming what was acknowledged and is not there, or is there by halves */
-  check(): Promise<void>
+  /**
+   * Where collections run, what no tag shows may be gone: it is not asked for, which would keep it.
+   * @throws naming what was acknowledged and is not there, or is there by halves
+   */
+  check(options: { readonly isCollected: boolean }): Promise<void>
 }
 
 export interface KillClientOptions {
@@ -75,6 +78,12 @@ export function createKillClient({ url, name, random, shared }: KillClientOption
     throw new Error(`${init.method ?? 'GET'} ${target}: ${answer.status} ${text}`)
   }
 
+  /** A tag goes its own way again. */
+  function change(tag: string, may: Iterable<string>): void {
+    tags.set(tag, new Set(may))
+    if (together.includes(tag)) together = []
+  }
+
   function shows(tag: string): ReadonlySet<string> {
     return tags.get(tag) ?? new Set()
   }
@@ -107,13 +116,13 @@ export function createKillClient({ url, name, random, shared }: KillClientOption
     const image = known.length > 0 && random.below(4) === 0 ? random.pick(known) : makeOwn()
     for (const blob of image.blobs) await pushBlob(blob)
     images.set(image.digest, image)
-    tags.set(tag, new Set([...shows(tag), image.digest]))
+    change(tag, [...shows(tag), image.digest])
     await call(`/manifests/${tag}`, [201], {
       method: 'PUT',
       body: Uint8Array.from(image.bytes),
       headers: { 'content-type': image.mediaType },
     })
-    tags.set(tag, new Set([image.digest]))
+    change(tag, [image.digest])
     kept.set(image.digest, image)
     gone.delete(image.digest)
   }
@@ -121,10 +130,10 @@ export function createKillClient({ url, name, random, shared }: KillClientOption
   async function deleteTag(): Promise<void> {
     const tag = random.pick(TAGS)
     const before = shows(tag)
-    tags.set(tag, new Set([...before, NOTHING]))
+    change(tag, [...before, NOTHING])
     const expected = before.has(NOTHING) ? [202, 404] : [202]
     await call(`/manifests/${tag}`, expected, { method: 'DELETE' })
-    tags.set(tag, new Set([NOTHING]))
+    change(tag, [NOTHING])
   }
 
   async function deleteManifest(): Promise<void> {
@@ -134,7 +143,9 @@ export function createKillClient({ url, name, random, shared }: KillClientOption
     kept.delete(digest)
     together = TAGS.filter((tag) => shows(tag).has(digest))
     for (const tag of together) tags.set(tag, new Set([digest, NOTHING]))
-    await call(`/manifests/${digest}`, [202], { method: 'DELETE' })
+    // Without a tag it may have been collected.
+    const expected = together.length === 0 ? [202, 404] : [202]
+    await call(`/manifests/${digest}`, expected, { method: 'DELETE' })
     for (const tag of together) tags.set(tag, new Set([NOTHING]))
     together = []
     gone.add(digest)
@@ -187,17 +198,18 @@ export function createKillClient({ url, name, random, shared }: KillClientOption
     if (image !== undefined) await comparePull(url, repository, tag, image)
   }
 
-  async function check(): Promise<void> {
+  async function check({ isCollected }: { readonly isCollected: boolean }): Promise<void> {
     await Promise.all(TAGS.map(checkTag))
     if (new Set(together.flatMap((tag) => [...shows(tag)])).size > 1) {
       throw new Error(`${repository}: one delete hid some of ${together.join(', ')}, not all`)
     }
     together = []
+    const shown = new Set(TAGS.flatMap((tag) => [...shows(tag)]))
+    if (isCollected) for (const digest of kept.keys()) if (!shown.has(digest)) kept.delete(digest)
     for (const [digest, image] of kept) await comparePull(url, repository, digest, image)
     for (const digest of gone) await call(`/manifests/${digest}`, [404], { method: 'HEAD' })
     for (const digest of [...kept.keys()].slice(0, -MAX_KEPT)) kept.delete(digest)
     for (const digest of [...gone].slice(0, -MAX_KEPT)) gone.delete(digest)
-    const shown = new Set(TAGS.flatMap((tag) => [...shows(tag)]))
     for (const digest of images.keys()) if (!shown.has(digest)) images.delete(digest)
   }
 

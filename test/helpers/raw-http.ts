@@ -12,6 +12,8 @@ export interface RawAnswer {
   /** Everything that came. */
   readonly text: string
   readonly isClosed: boolean
+  /** Parts that were sent before the connection was closed. */
+  readonly sent: number
 }
 
 export interface RawOptions {
@@ -60,11 +62,11 @@ export async function exchange(
     })
   })
   try {
-    await Promise.all([over, send(socket, parts, pauseMs, () => isClosed)])
+    const [sent] = await Promise.all([send(socket, parts, pauseMs, () => isClosed), over])
+    return { ...read(Buffer.concat(chunks).toString('latin1')), isClosed, sent }
   } finally {
     socket.destroy()
   }
-  return read(Buffer.concat(chunks).toString('latin1'), isClosed)
 }
 
 async function send(
@@ -72,15 +74,16 @@ async function send(
   parts: readonly (string | Uint8Array)[],
   pauseMs: number,
   isOver: () => boolean,
-): Promise<void> {
+): Promise<number> {
   for (const [at, part] of parts.entries()) {
     if (at > 0 && pauseMs > 0) await delay(pauseMs)
-    if (isOver() || socket.destroyed) return
+    if (isOver() || socket.destroyed) return at
     socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part)
   }
+  return parts.length
 }
 
-function read(text: string, isClosed: boolean): RawAnswer {
+function read(text: string): Omit<RawAnswer, 'isClosed' | 'sent'> {
   // 100 Continue is no answer yet.
   const rest = text.replace(/^HTTP\/1\.1 100 [^\r]*\r\n\r\n/, '')
   const end = rest.indexOf('\r\n\r\n')
@@ -97,13 +100,12 @@ function read(text: string, isClosed: boolean): RawAnswer {
     headers,
     body: end === -1 ? '' : rest.slice(end + 4),
     text,
-    isClosed,
   }
 }
 
 function isWhole(text: string): boolean {
   if (!text.includes('\r\n\r\n')) return false
-  const { status, headers, body } = read(text, false)
+  const { status, headers, body } = read(text)
   if (status === undefined) return false
   if (status === 204 || status === 304) return true
   const length = headers.get('content-length')

@@ -15,13 +15,16 @@ export async function pushImage(
   }
 }
 
+/** In one request; in two at registries that answer the first one with a session, as the specification lets them. */
 export async function pushBlob(url: string, repository: string, blob: TestBlob): Promise<void> {
-  const answer = await fetch(`${url}/v2/${repository}/blobs/uploads/?digest=${blob.digest}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/octet-stream' },
-    body: Uint8Array.from(blob.bytes),
-  })
-  await expectStatus(answer, 201)
+  const headers = { 'content-type': 'application/octet-stream' }
+  const body = Uint8Array.from(blob.bytes)
+  const begin = `${url}/v2/${repository}/blobs/uploads/?digest=${blob.digest}`
+  const answer = await fetch(begin, { method: 'POST', headers, body })
+  if (answer.status !== 202) return await expectStatus(answer, 201)
+  const session = new URL(answer.headers.get('location') ?? '', url)
+  session.searchParams.set('digest', blob.digest)
+  await expectStatus(await fetch(session, { method: 'PUT', headers, body }), 201)
 }
 
 export async function putManifest(

@@ -21,6 +21,9 @@ import { canMount, mountSmallDisk, type SmallDisk } from '../helpers/small-disk.
 const MIB = 1024 * 1024
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
+/** What Node.js writes of a rejection that nobody handles. */
+const UNHANDLED = /unhandled/i
+
 interface Rig extends AsyncDisposable {
   readonly mesh: MeshProcess
   readonly hq: NodeProcess
@@ -70,7 +73,7 @@ async function expectAll({ hq }: Rig, images: Readonly<Record<string, TestManife
   await hq.kill()
   await hq.start()
   await compareAll()
-  expect(hq.log()).not.toMatch(/unhandled|UnhandledPromise|ERR_UNHANDLED/i)
+  expect(hq.log()).not.toMatch(UNHANDLED)
 }
 
 describe.skipIf(!canMount)('on a small disk (needs root on Linux)', () => {
@@ -162,6 +165,33 @@ describe.skipIf(!canMount)('on a small disk (needs root on Linux)', () => {
     expect(hq.log()).toContain('index is written again')
   })
 
+  test('a node whose index has no room hears of images, fetches them when it has, and stays calm between', async () => {
+    await using mesh = await startMesh({ file: 'master-slave.yaml' }, { start: ['hq'] })
+    const [hq, lon] = [mesh.node('hq'), mesh.node('lon')]
+    const index = join(lon.dataDirectory, 'entrepot/index')
+    await mkdir(index, { recursive: true })
+    await using disk = await mountSmallDisk(index, 24)
+    await lon.start()
+    const images = ['a', 'b', 'c'].map((tag) => [tag, imageOf(tag)] as const)
+    const [first, ...others] = images
+    if (first !== undefined) await pushImage(hq.url, 'demo/app', ...first)
+    await eventually(() => digestAt(lon.url, 'demo/app', 'a'))
+    await disk.fill()
+    for (const [tag, image] of others) await pushImage(hq.url, 'demo/app', tag, image)
+    await eventually(() => lon.log().includes('index is not written until'))
+    expect(await digestAt(lon.url, 'demo/app', 'a')).toBe(first?.[1].digest)
+    await disk.empty()
+    for (const [tag, image] of images) {
+      await eventually(() => digestAt(lon.url, 'demo/app', tag), { timeoutMs: 60_000 })
+      await comparePull(lon.url, 'demo/app', tag, image)
+    }
+    // Waits, not loops: a loop writes thousands of lines.
+    expect(lon.log().split('\n').length).toBeLessThan(200)
+    expect(lon.log()).not.toMatch(UNHANDLED)
+    // The node ends before its disk goes.
+    await lon.kill()
+  })
+
   test('a read-only disk is said in the answer, pulls work, and pushes work when it is writable again', async () => {
     await using rig = await startOnSmallDisk()
     const { hq, disk } = rig
@@ -194,13 +224,16 @@ describe.skipIf(!canMount)('on a small disk (needs root on Linux)', () => {
       )
     await disk.fill()
     const full = serve()
-    expect([full.status, full.stderr]).toEqual([1, expect.stringMatching(/No space left.*\n$/)])
+    expect([full.status, full.stderr]).toEqual([
+      1,
+      expect.stringMatching(/No space left.*; free space.*\n$/),
+    ])
     await disk.empty()
     disk.makeReadOnly()
     const readOnly = serve()
     expect([readOnly.status, readOnly.stderr]).toEqual([
       1,
-      expect.stringMatching(/[Rr]ead-only file system.*\n$/),
+      expect.stringMatching(/Read-only file system; mount it writable.*\n$/),
     ])
     disk.makeWritable()
     for (const { stderr } of [full, readOnly]) expect(stderr).not.toMatch(/\n\s+at /)

@@ -14,6 +14,9 @@ policies: {}
 links: []
 `
 
+/** A heap that what is kept by mistake soon fills; then the node ends. */
+const HEAP_MIB = 256
+
 /** Text that stands in files which no route may show. */
 export const CANARY = 'canary-3f9c1d7e'
 
@@ -33,7 +36,13 @@ export interface HostileNode extends AsyncDisposable {
 
 export async function startHostileNode(limits: readonly string[] = []): Promise<HostileNode> {
   const flags = limits.flatMap((limit) => ['--limit', limit])
-  const mesh = await startMesh({ text: TOPOLOGY }, { flags: [...flags, '--log-level', 'warn'] })
+  const mesh = await startMesh(
+    { text: TOPOLOGY },
+    {
+      flags: [...flags, '--log-level', 'warn'],
+      env: { NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}` },
+    },
+  )
   const node = mesh.node('hub')
   const pid = node.pid ?? 0
   const data = node.dataDirectory

@@ -32,23 +32,9 @@ const name = mostly(
 const digest = mostly(
   fc.constantFrom<string>(KNOWN.digest, KNOWN.digest, DIGEST),
   fc.oneof(
-    fc.constantFrom(
-      ...[
-        DIGEST.toUpperCase(),
-        `sha256:${HEX.toUpperCase()}`,
-        `sha256:${HEX.slice(1)}`,
-        `sha256:${HEX}0`,
-      ],
-      ...[
-        `sha512:${HEX}${HEX}`,
-        `sha512:${HEX}`,
-        `md5:${HEX.slice(32)}`,
-        'sha256:',
-        ':',
-        `sha256%3A${HEX}`,
-      ],
-      ...[`sha256:../${HEX.slice(3)}`, `sha256:${HEX}%00`, `SHA256:${HEX}`],
-    ),
+    words(`
+      ${DIGEST.toUpperCase()} SHA256:${HEX} sha256:${HEX.toUpperCase()} sha256:${HEX.slice(1)} sha256:${HEX}0 sha512:${HEX}${HEX}
+      sha512:${HEX} md5:${HEX.slice(32)} sha256: : sha256%3A${HEX} sha256:../${HEX.slice(3)} sha256:${HEX}%00`),
     fragment,
   ),
   4,

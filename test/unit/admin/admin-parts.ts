@@ -158,7 +158,19 @@ export async function createAdminParts({
     return Promise.resolve(app.request(path, init, { incoming }))
   }
 
-  return { access, ask, blobs, clock, events, queue, hubPeerId: HUB.peerId, know, hold, addJob }
+  return {
+    access,
+    ask,
+    index,
+    blobs,
+    clock,
+    events,
+    queue,
+    hubPeerId: HUB.peerId,
+    know,
+    hold,
+    addJob,
+  }
 }
 
 export type Ask = RequestInit & { readonly address?: string }

@@ -3,6 +3,7 @@ import { runCollector } from '../../../src/admin/collect.ts'
 import { COLLECTION, type CollectionView } from '../../../src/admin/views.ts'
 import type { CollectedItem } from '../../../src/storage/collected-item.ts'
 import { emptyCollection } from '../../../src/storage/collector.ts'
+import { META } from '../../../src/storage/index-tables.ts'
 import { makeBlob } from '../../helpers/images.ts'
 import { createAdminParts, jsonOf } from './admin-parts.ts'
 
@@ -36,6 +37,14 @@ describe('admin / collect', () => {
     const post = { method: 'POST' } as const
     expect((await ask('/api/v1/gc', { ...post, address: '192.0.2.7' })).status).toBe(403)
     expect((await ask('/api/v1/gc?dryRun=perhaps', post)).status).toBe(400)
+  })
+
+  test('while content is still to be adopted the answer says what has to come first', async () => {
+    const { ask, index } = await createAdminParts()
+    await index.transact((tx) => tx.put(META, 'adoption', { version: 0 }))
+    const answer = await ask('/api/v1/gc', { method: 'POST' })
+    expect(answer.status).toBe(409)
+    expect(await answer.text()).toContain('ADOPTION_OPEN')
   })
 
   test('beyond the bound items are counted, not told', async () => {

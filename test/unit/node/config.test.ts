@@ -33,6 +33,7 @@ describe('node / config', () => {
       workers: 4,
       readers: 0,
       sparse: 'refuse',
+      names: [],
       graces: { supersededMs: 7 * 24 * 3_600_000, unusedMs: 24 * 3_600_000 },
       logLevel: 'info',
       bounds: DEFAULT_BOUNDS,
@@ -48,6 +49,8 @@ describe('node / config', () => {
       anonymous: 'none',
       workers: '9',
       readers: '2',
+      sparse: 'accept',
+      names: 'Registry.example.com, mesh.test:5000',
       logLevel: 'silent',
     }
     expect(resolveConfig(flags, topologyWith(LOCAL))).toMatchObject({
@@ -57,6 +60,8 @@ describe('node / config', () => {
       anonymous: 'none',
       workers: 9,
       readers: 2,
+      sparse: 'accept',
+      names: ['registry.example.com', 'mesh.test:5000'],
       logLevel: 'silent',
     })
   })
@@ -87,6 +92,8 @@ describe('node / config', () => {
     { flags: { ...NEEDED, workers: '0' }, message: '--workers must be a whole number' },
     { flags: { ...NEEDED, workers: 'many' }, message: '--workers must be a whole number' },
     { flags: { ...NEEDED, anonymous: 'all' }, message: '--anonymous must be one of none, pull' },
+    { flags: { ...NEEDED, sparse: 'yes' }, message: '--sparse must be one of accept, refuse' },
+    { flags: { ...NEEDED, names: 'http://a' }, message: '--names must be host[:port]' },
     { flags: { ...NEEDED, logLevel: 'loud' }, message: '--log-level must be one of debug' },
   ])('a wrong flag is refused: $message', ({ flags, message }) => {
     expect(() => resolveConfig(flags, topologyWith(LOCAL))).toThrow(message)

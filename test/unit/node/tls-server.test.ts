@@ -34,7 +34,10 @@ async function setUp() {
   building.defer(() => http.close())
   const parts = building.move()
   return {
-    ...{ files, lines, tls, port: http.port },
+    files,
+    lines,
+    tls,
+    port: http.port,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
 }

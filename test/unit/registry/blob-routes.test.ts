@@ -108,8 +108,11 @@ describe.each(['disk', 'memory'] as const)('blobs of a registry with its store o
     expect((await registry.ask(`/v2/team/other/blobs/${SMALL.digest}`)).status).toBe(200)
   })
 
-  it('?ns= of a mirror is accepted and means nothing', async () => {
-    expect((await registry.ask(`${pathOf(SMALL)}?ns=docker.io`)).status).toBe(200)
+  it('?ns= of a mirror serves what has the name of this node, and nothing of another registry', async () => {
+    const host = `127.0.0.1:${registry.port}`
+    expect((await registry.ask(`${pathOf(SMALL)}?ns=${host}`)).status).toBe(200)
+    const other = await registry.ask(`${pathOf(SMALL)}?ns=docker.io`)
+    expect([other.status, (await errorOf(other)).code]).toEqual([404, 'NAME_UNKNOWN'])
   })
 })
 
@@ -139,6 +142,7 @@ describe('blobs on a disk that fails', () => {
         expect((await errorOf(answer)).code).toBe('BLOB_UNKNOWN')
         expect((await registry.ask(pathOf(blob))).status).toBe(404)
       }
+      expect(registry.damage.has(blob.digest)).toBe(true)
     },
   )
 })

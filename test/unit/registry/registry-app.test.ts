@@ -9,13 +9,6 @@ import { errorOf, type Registry, startRegistry } from './registry-rig.ts'
 const BLOB = makeBlob(bytesOf('app', 3_000_000))
 const UPLOADS = '/v2/team/app/blobs/uploads/'
 
-/** Paths that lead out of /v2/ once their dots are resolved: nobody answers there. */
-const LEADING_OUT = [
-  '/v2/../../../etc/passwd/manifests/v1',
-  '/v2/a/../../b/manifests/v1',
-  '/v2/a/%2e%2e/%2e%2e/b/manifests/v1',
-]
-
 /** Sends a request line as it is: clients of ours would mend the path. @returns status and body. */
 async function askRaw({ port }: Registry, method: string, target: string) {
   const socket = connect(port, '127.0.0.1')
@@ -75,7 +68,9 @@ describe('the registry', () => {
   })
 
   it.each([
-    ...LEADING_OUT,
+    '/v2/../../../etc/passwd/manifests/v1',
+    '/v2/a/../../b/manifests/v1',
+    '/v2/a/%2e%2e/%2e%2e/b/manifests/v1',
     '/v2/a/../b/manifests/v1',
     '/v2/a/%2e%2e/b/manifests/v1',
     '/v2/a/..%2f..%2fb/manifests/v1',
@@ -98,8 +93,8 @@ describe('the registry', () => {
     touched.length = 0
     for (const method of ['GET', 'PUT', 'DELETE']) {
       const { status, body } = await askRaw(registry, method, path)
-      expect(status).toBe(LEADING_OUT.includes(path) ? 404 : 400)
-      if (status === 400) expect(body).toContain('NAME_INVALID')
+      expect(status).toBe(400)
+      expect(body).toContain('NAME_INVALID')
     }
     expect(touched).toEqual([])
     expect(await readdir(`${registry.directory}/docker/registry/v2`)).toEqual(['blobs'])

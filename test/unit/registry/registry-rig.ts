@@ -117,6 +117,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
     backend,
     content,
     blobs,
+    damage: storage.damage,
     access,
     logged,
     ask,

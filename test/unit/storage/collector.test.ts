@@ -360,4 +360,13 @@ describe('storage / collector', () => {
     expect(rig.disk.blobs.has(blob.digest)).toBe(false)
     expect(rig.happened.filter(({ kind }) => kind === 'content-collected')).toHaveLength(1)
   })
+
+  test('a run ends with the node, also where it finds nothing to take', async () => {
+    await using rig = await openCollector()
+    await push(rig, APP, 'v1', makeImage('kept'))
+    const run = rig.collector.collect()
+    const stopped = expect(run).rejects.toThrow('node is stopping')
+    await rig.collector[Symbol.asyncDispose]()
+    await stopped
+  })
 })

@@ -13,6 +13,7 @@ import {
   makeCertificate,
   type TestCertificate,
 } from '../../helpers/certificates.ts'
+import { settle } from '../../helpers/fake-clock.ts'
 import { bytesOf, makeBlob } from '../../helpers/images.ts'
 import { repo } from '../../helpers/writers.ts'
 
@@ -34,6 +35,8 @@ interface Rig extends AsyncDisposable {
   /** Headers of the requests that came through. */
   readonly tokens: (string | undefined)[]
   serve(certificate: TestCertificate): void
+  /** Ends the open connections. */
+  cut(): void
   get(node?: NodeName): Promise<unknown>
 }
 
@@ -68,6 +71,7 @@ async function setUp(certificate: TestCertificate): Promise<Rig> {
       server.setSecureContext(changed)
       server.closeAllConnections()
     },
+    cut: () => server.closeAllConnections(),
     get: async (node = HUB) => {
       const answer = await client.blob(node, REPO, BLOB.digest, { offset: 0, signal })
       if (answer.kind === 'blob') for await (const _ of answer.body);
@@ -173,10 +177,21 @@ describe('transfer / registry-client over TLS', () => {
     await using rig = await setUp(certificate)
     rig.announced = [pinOf(certificate)]
     expect(await rig.get(HUB)).toMatchObject({ kind: 'blob' })
-    // Its connection is open, and the other node has the same address.
+    // Its connection is open and free, and the other node has the same address.
+    await settle()
     rig.announced = [OTHER]
     expect(await rig.get(EDGE)).toMatchObject({ kind: 'unreachable' })
     expect(await rig.get(HUB)).toMatchObject({ kind: 'blob' })
+  })
+
+  test('a session is not resumed: whether the name fits would not be asked again', async () => {
+    const certificate = makeCertificate({ names: ['example.org'], authority: AUTHORITY })
+    await using rig = await setUp(certificate)
+    rig.announced = [pinOf(certificate)]
+    expect(await rig.get()).toMatchObject({ kind: 'blob' })
+    rig.announced = [OTHER]
+    rig.cut()
+    expect(await rig.get()).toMatchObject({ kind: 'unreachable' })
   })
 
   test('a server that speaks no TLS is told apart', async () => {
