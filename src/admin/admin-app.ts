@@ -163,6 +163,10 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings 
     // No fault: it says what has to come first.
     if (codeOf(err) === 'ADOPTION_OPEN') return failure(context, 409, 'ADOPTION_OPEN', err.message)
     deps.logger.error({ err }, 'administration request failed')
+    // The disk's fault, which the node gets over by itself.
+    const code = codeOf(err)
+    if (code === 'INDEX_WRITE_FAILED' || code === 'INDEX_REOPENING')
+      return failure(context, 503, code, err.message)
     return failure(context, 500, 'INTERNAL', 'the request failed; the log of the node says why')
   })
   return app

@@ -44,6 +44,8 @@ export function wire(deps: WiringDeps): void {
   })
   events.on('visible-changed', ({ key, digest }) => {
     if (digest !== undefined) considerReferrers(key, digest)
+    // The collector let go of it: its image may have been named again since the collector looked.
+    else dispatcher.consider(key)
   })
   events.on('holder-found', ({ node, repository, digest }) => {
     holders.note(node, repository, digest)

@@ -122,7 +122,11 @@ const PAYLOAD = z.discriminatedUnion('kind', [
     size: z.int().nonnegative(),
     subject: parsed(parseDigest, 'a digest').optional(),
   }),
-  z.strictObject({ ...COMMON, kind: z.literal('delete') }),
+  z.strictObject({
+    ...COMMON,
+    kind: z.literal('delete'),
+    subject: parsed(parseDigest, 'a digest').optional(),
+  }),
 ])
 
 /** Fields in the order of the schema, pairs sorted: one record has one payload, however it was put together. */
@@ -130,9 +134,9 @@ function toPayload(record: TagRecord): object {
   const { realm, repository, reference, kind, time } = record
   const seen = [...record.seen].sort(([a], [b]) => (a < b ? -1 : 1))
   const common = { domain: DOMAIN, version: VERSION, realm, repository, reference, kind }
-  if (record.kind === 'delete') return { ...common, time, seen }
-  const { digest, mediaType, size, subject } = record
-  const about = subject === undefined ? {} : { subject }
+  const about = record.subject === undefined ? {} : { subject: record.subject }
+  if (record.kind === 'delete') return { ...common, ...about, time, seen }
+  const { digest, mediaType, size } = record
   return { ...common, digest, mediaType, size, ...about, time, seen }
 }
 

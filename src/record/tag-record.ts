@@ -28,6 +28,8 @@ export interface PutRecord extends RecordBase {
 
 export interface DeleteRecord extends RecordBase {
   readonly kind: 'delete'
+  /** Of what it deletes: who was sent the record of a signature must be sent its delete. */
+  readonly subject?: Digest
 }
 
 export type TagRecord = PutRecord | DeleteRecord
@@ -67,9 +69,18 @@ export const MAX_RECORD_BYTES = 4096
 
 const FALLBACK_TAG = /^sha256-([0-9a-f]{64})(?:\..+|$)/
 
+/** What the records of a key are about, also when the newest is a delete. */
+export function subjectAmong(history: readonly SignedRecord[]): Digest | undefined {
+  for (const { record } of history) {
+    const subject = subjectOf(record)
+    if (subject !== undefined) return subject
+  }
+  return undefined
+}
+
 /** The manifest that a record is about: its `subject`, or the one that a fallback tag `sha256-<hex>...` names. */
 export function subjectOf(record: TagRecord): Digest | undefined {
-  if (record.kind === 'put' && record.subject !== undefined) return record.subject
+  if (record.subject !== undefined) return record.subject
   const hex = FALLBACK_TAG.exec(record.reference)?.[1]
   return hex === undefined ? undefined : (`sha256:${hex}` as Digest)
 }

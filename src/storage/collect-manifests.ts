@@ -22,7 +22,7 @@ import {
 } from './index-tables.ts'
 import { historyOf } from './ledger.ts'
 import { type ManifestUse, manifestUse } from './manifest-use.ts'
-import { type PublishDeps, publish } from './publish.ts'
+import { deletionOf, type PublishDeps, publish } from './publish.ts'
 
 /** What the collector must know to decide about records; undefined where there is no topology at hand. */
 export interface Rights {
@@ -143,11 +143,14 @@ function letGo(
   const history = historyOf(row)
   if (visibleOf(history) !== undefined && rights?.isWriter(key.repository) !== false) {
     if (rights === undefined) return false
-    const signed = rights.author.sign({ kind: 'delete', ...key }, history)
+    const signed = rights.author.sign(deletionOf(key, history), history)
     publish(deps, tx, signed, undefined)
     return true
   }
-  if (row?.held !== undefined) deps.ledger.hold(tx, key, undefined)
+  if (row?.held !== undefined) {
+    deps.ledger.hold(tx, key, undefined)
+    tx.afterCommit(() => deps.events.emit({ kind: 'visible-changed', key }))
+  }
   return true
 }
 

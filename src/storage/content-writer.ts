@@ -26,7 +26,7 @@ import {
   secondOf,
 } from './index-tables.ts'
 import { historyOf, type Ledger } from './ledger.ts'
-import { publish } from './publish.ts'
+import { deletionOf, publish } from './publish.ts'
 import { missingOf, refuseMissing, refuseWrongSizes, sizesOf } from './pushed-parts.ts'
 
 export const SPARSE_POLICIES = ['accept', 'refuse'] as const
@@ -76,7 +76,7 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
     publish(
       deps,
       tx,
-      sign(() => author.sign({ kind: 'delete', ...key }, history)),
+      sign(() => author.sign(deletionOf(key, history), history)),
       undefined,
     )
     if (!isDigest(key.reference)) rows.removeTag(tx, key.repository, key.reference)

@@ -11,6 +11,7 @@ import { probeDisk } from '../lib/durable-file.ts'
 import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
 import { silentLogger } from '../lib/logger.ts'
 import { systemRandom } from '../lib/random.ts'
+import { keyOf, transactionOver, type Writes } from './index-overlay.ts'
 import { createIndexRecovery, type RecoveryDeps, writeFailed } from './index-recovery.ts'
 
 export type IndexBackend = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>
@@ -74,8 +75,6 @@ interface KeyRange {
   readonly lt: string
   readonly limit: number
 }
-
-type Writes = Map<string, Uint8Array | null>
 
 /** Bytes that opening may write: two logs of 4 MiB (LevelDB's write buffer) become tables, and a new manifest. */
 const PROBE_BYTES = 10 * 1024 * 1024
@@ -159,7 +158,7 @@ export function createIndexDb(backend: IndexBackend, deps?: RecoveryDeps): Index
       const own: Writes = new Map()
       const after: (() => void)[] = []
       try {
-        const value = work(transactionOver(backend, [own, writes], after))
+        const value = work(transactionOver((key) => backend.getSync(key), [own, writes], after))
         for (const [key, bytes] of own) writes.set(key, bytes)
         done.push(() => {
           resolve(value as never)
@@ -211,34 +210,6 @@ export function createIndexDb(backend: IndexBackend, deps?: RecoveryDeps): Index
       await backend.close()
     },
   }
-}
-
-function transactionOver(
-  backend: IndexBackend,
-  layers: readonly [Writes, Writes],
-  after: (() => void)[],
-): Transaction {
-  const [own] = layers
-  return {
-    get: (table, name) => {
-      const key = keyOf(table, name)
-      for (const layer of layers) {
-        const bytes = layer.get(key)
-        if (bytes === null) return undefined
-        if (bytes !== undefined) return table.decode(bytes)
-      }
-      const bytes = backend.getSync(key)
-      return bytes === undefined ? undefined : table.decode(bytes)
-    },
-    put: (table, name, value) => void own.set(keyOf(table, name), table.encode(value)),
-    delete: (table, name) => void own.set(keyOf(table, name), null),
-    afterCommit: (run) => void after.push(run),
-  }
-}
-
-/** `/` ends the table's name, so that `<name>0` is the first key after the table. */
-function keyOf(table: { readonly name: string }, key: string): string {
-  return `${table.name}/${key}`
 }
 
 function toBatch(writes: Writes): AbstractBatchOperation<IndexBackend, string, Uint8Array>[] {

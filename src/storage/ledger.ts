@@ -11,7 +11,9 @@ import {
   parseKeyText,
   type RecordKey,
   type SignedRecord,
+  subjectAmong,
   subjectOf,
+  type TagRecord,
 } from '../record/tag-record.ts'
 import type { Time } from '../record/time.ts'
 import { fillHolds } from './fill-holds.ts'
@@ -139,7 +141,10 @@ export async function openLedger(
   function point(tx: Transaction, key: RecordKey, before: History, after: History): void {
     const { repository, reference } = key
     const [from, to] = [visibleOf(before)?.record, visibleOf(after)?.record]
-    const [oldSubject, newSubject] = [from && subjectOf(from), to && subjectOf(to)]
+    // A delete too is news for whoever was sent what it deletes, once the subject is wanted there again.
+    const about = (history: History, shown: TagRecord | undefined) =>
+      shown === undefined ? subjectAmong(history) : subjectOf(shown)
+    const [oldSubject, newSubject] = [about(before, from), about(after, to)]
     if (oldSubject !== newSubject) {
       if (oldSubject) removeFrom(tx, REFERRER, pairKey(repository, oldSubject), reference)
       if (newSubject) addTo(tx, REFERRER, pairKey(repository, newSubject), reference)

@@ -1,6 +1,8 @@
 /** Makes a record of this node's own public: known, held as it says, and told to the mesh once it is durable. */
 import type { EventBus } from '../events/event-bus.ts'
-import type { SignedRecord } from '../record/tag-record.ts'
+import { isDigest } from '../oci/name.ts'
+import type { History } from '../record/history.ts'
+import { type RecordKey, type SignedRecord, subjectAmong } from '../record/tag-record.ts'
 import type { Transaction } from './index-db.ts'
 import type { Held } from './index-tables.ts'
 import type { Ledger } from './ledger.ts'
@@ -8,6 +10,12 @@ import type { Ledger } from './ledger.ts'
 export interface PublishDeps {
   readonly ledger: Ledger
   readonly events: EventBus
+}
+
+/** What a delete of the key says: also of what, so that it goes where the record of a signature went. */
+export function deletionOf(key: RecordKey, history: History) {
+  const subject = isDigest(key.reference) ? subjectAmong(history) : undefined
+  return { kind: 'delete', ...key, ...(subject === undefined ? {} : { subject }) } as const
 }
 
 /** Inside a transaction. `held`: what the node serves for the key from now on; undefined = nothing. */

@@ -17,8 +17,13 @@ interface Answer {
 /** On a connection of its own. */
 function ask(url: string, method: string, headers: Record<string, string> = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const asked = request(url, { method, headers, agent: false }, async (answer) => {
-      resolve({ status: answer.statusCode, bytes: Buffer.concat(await answer.toArray()) })
+    const asked = request(url, { method, headers, agent: false }, (answer) => {
+      answer
+        .toArray()
+        .then(
+          (chunks) => resolve({ status: answer.statusCode, bytes: Buffer.concat(chunks) }),
+          reject,
+        )
     })
     asked.on('error', reject).end()
   })

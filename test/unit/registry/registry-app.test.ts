@@ -152,6 +152,11 @@ describe('faults', () => {
     ['ENOSPC', 507, 'disk of this node is full'],
     ['EDQUOT', 507, 'quota'],
     ['EROFS', 503, 'read-only'],
+    ['EIO', 503, 'fails'],
+    ['EMFILE', 503, 'too many files'],
+    ['ENFILE', 503, 'too many files'],
+    ['INDEX_WRITE_FAILED', 503, 'cannot be written'],
+    ['INDEX_REOPENING', 503, 'being opened again'],
   ])(
     '%s in the middle of a chunk is %i with a message, and the upload can go on',
     async (code, status, text) => {
@@ -163,6 +168,7 @@ describe('faults', () => {
         body: Uint8Array.from(BLOB.bytes),
       })
       expect(refused.status).toBe(status)
+      expect(refused.headers.has('retry-after')).toBe(status === 503)
       expect((await errorOf(refused)).message).toContain(text)
       expect(registry.logged).toMatchObject([{ level: 'error', message: 'disk fault' }])
       state.isFull = false
