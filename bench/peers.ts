@@ -88,7 +88,7 @@ async function startNginx(directory: string): Promise<Peer | undefined> {
       ${process.getuid?.() === 0 ? 'user root;' : ''}
       events { worker_connections 1024; }
       http {
-        access_log off; sendfile on; sendfile_max_chunk 0; tcp_nopush on; tcp_nodelay on;
+        access_log off; sendfile on; sendfile_max_chunk 0; tcp_nopush off; tcp_nodelay on;
         open_file_cache max=4096 inactive=600s; open_file_cache_valid 600s;
         keepalive_requests 100000000; default_type application/octet-stream;
         ${temporary.map((one) => `${one}_temp_path ${directory}/${one};`).join(' ')}

@@ -14,6 +14,7 @@ import { type Load, sideBySide } from './load.ts'
 import { findProgram, type Peer } from './peers.ts'
 import { openPusher, type Pusher } from './pusher.ts'
 import { type Ask, rawGet } from './raw-get.ts'
+import { warmPages } from './warm-pages.ts'
 import { runWrk } from './wrk.ts'
 
 export interface Case {
@@ -136,6 +137,7 @@ async function pushSide<T extends TestBlob>(
   await using pushers = new AsyncDisposableStack()
   const open = Array.from({ length: connections }, () => pushers.use(openPusher(url, REPOSITORY)))
   let next = 0
+  warmPages()
   const seconds = await sideBySide(connections, async (worker) => {
     const pusher = open[worker]
     while (pusher !== undefined) {

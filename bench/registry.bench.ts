@@ -11,7 +11,6 @@ import type { Load } from './load.ts'
 import { cpuSeconds, short, spreadOf, writeJson } from './measure.ts'
 import { externalPeer, PEERS, type Peer } from './peers.ts'
 import { type Case, makeCases } from './registry-cases.ts'
-import { warmPages } from './warm-pages.ts'
 
 const { values } = parseArgs({
   options: {
@@ -36,7 +35,6 @@ interface Sample {
 }
 
 async function measure(one: Case, peer: Peer): Promise<Sample> {
-  if (one.isPush) warmPages()
   const before = peer.pid === undefined ? 0 : cpuSeconds(peer.pid)
   const load = await one.run(peer, scale)
   const cpu = peer.pid === undefined ? undefined : cpuSeconds(peer.pid) - before

@@ -53,7 +53,7 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings 
   app.get('/readyz', (context) => {
     if (status().isReady) return context.json({ status: 'ready' })
     return context.json(
-      { status: 'starting', waitingFor: 'the first look through the ledger' },
+      { status: 'starting', waitingFor: 'the mesh to be joined, or a directory to be adopted' },
       503,
     )
   })

@@ -103,7 +103,7 @@ export interface Core extends AsyncDisposable {
   readonly greeter: Greeter
   /** Workers, network and the first scan begin. */
   start(): Promise<void>
-  /** The first scan is over. */
+  /** Workers and network run. The first scan may still go on: see `scan`. */
   isReady(): boolean
 }
 
@@ -252,12 +252,9 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
 
   let isReady = false
   function scan(): void {
-    dispatcher.considerAll().then(
-      () => {
-        isReady = true
-      },
-      (err: unknown) => workLogger.warn({ err }, 'ledger not looked through'),
-    )
+    dispatcher
+      .considerAll()
+      .catch((err: unknown) => workLogger.warn({ err }, 'ledger not looked through'))
   }
   // Keys whose turn came while nothing could be written, and what a failed batch left behind after all.
   building.defer(index.onReopened(scan))
@@ -284,6 +281,8 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
       repairer.start()
       await network.start()
       collector.start()
+      isReady = true
+      // In the background: it takes longer the more there is, and nothing that is served waits for it.
       scan()
       void unparkInTime(receiver.unpark, clock, stop.signal, gossipLogger)
     },

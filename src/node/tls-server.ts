@@ -32,14 +32,18 @@ export function followTls(server: Server, tls: TlsFiles, logger: Logger): void {
   const complaints = createSeenSet({ limit: MAX_REMEMBERED })
   tls.onChange((pair) => server.setSecureContext(contextOf(pair)))
   server.on('tlsClientError', (err: Error, socket: TLSSocket) => {
-    const client = socket.remoteAddress ?? 'a client that has gone'
+    // Undefined where the client has gone by now.
+    const client = socket.remoteAddress
     const message = meaningOf(codeOf(err) ?? '')
     if (message === undefined) {
       logger.debug({ client, reason: messageOf(err) }, 'TLS handshake failed')
       return
     }
     const { certificate, fingerprint } = tls.pair()
-    if (!complaints.add(`${client} ${message} ${fingerprint}`)) return
+    const isFirst = complaints.add(`${message} ${fingerprint}`)
+    const isNews =
+      client === undefined ? isFirst : complaints.add(`${client} ${message} ${fingerprint}`)
+    if (!isNews) return
     logger.warn({ client, certificate: describeCertificate(certificate) }, message)
   })
 }

@@ -53,6 +53,11 @@ export interface Planner {
   plan(key: RecordKey): Promise<Plan>
 }
 
+/** Whether what the newest record names is here whole: nearly every key, nearly always. */
+export function isSettled({ history, held }: Pick<Entry, 'history' | 'held'>): boolean {
+  return held?.coverage === 'all' && visibleOf(history)?.record.digest === held.digest
+}
+
 export function createPlanner({ inventory, wanted, naming, isWriter }: PlannerDeps): Planner {
   const refuse = (key: RecordKey, reason: RefusalReason): Plan => ({ kind: 'refusal', key, reason })
 
@@ -72,9 +77,8 @@ export function createPlanner({ inventory, wanted, naming, isWriter }: PlannerDe
         if (!isHere) return refuse(key, 'absent')
         return isWriter(repository) ? { kind: 'drop', key } : refuse(key, 'deleted-at-origin')
       }
+      if (isSettled(entry)) return refuse(key, 'already-here')
       const { digest } = visible.record
-      const { held } = entry
-      if (held?.digest === digest && held.coverage === 'all') return refuse(key, 'already-here')
       if (!(await wanted.passes(itemOf(key, visible.record), naming)))
         return refuse(key, 'not-wanted')
       if (inventory.isComplete(repository, digest)) return { kind: 'show', key }

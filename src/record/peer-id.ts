@@ -12,8 +12,19 @@ const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 /** Bytes of an Ed25519 public key. */
 export const PUBLIC_KEY_BYTES = 32
 
+/** Base58 is slow, and a mesh has millions of records of a few writers: ids made before, by the bytes of the key. */
+const made = new Map<string, PeerId>()
+/** More than a mesh has writers; full, it is begun anew. */
+const MAX_MADE = 1_024
+
 export function peerIdOf(publicKey: Uint8Array): PeerId {
-  return base58btc.baseEncode(Buffer.concat([PREFIX, publicKey])) as PeerId
+  const bytes = Buffer.from(publicKey).toString('latin1')
+  const known = made.get(bytes)
+  if (known !== undefined) return known
+  const peerId = base58btc.baseEncode(Buffer.concat([PREFIX, publicKey])) as PeerId
+  if (made.size >= MAX_MADE) made.clear()
+  made.set(bytes, peerId)
+  return peerId
 }
 
 /** The peer id, or undefined when `text` does not carry an Ed25519 public key. */

@@ -3,7 +3,7 @@
  * one key does no harm; a key that waits for its turn is asked about once.
  */
 import type { Logger } from '../lib/logger.ts'
-import type { Planner } from '../planner/planner.ts'
+import { isSettled, type Planner } from '../planner/planner.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import { keyText, parseKeyText, type RecordKey } from '../record/tag-record.ts'
 import type { ContentKeeper } from '../storage/content.ts'
@@ -74,7 +74,11 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       for (;;) {
         if (isStopped) return
         const { entries, through } = await ledger.page(after, PAGE)
-        for (const { key } of entries) consider(key)
+        for (const entry of entries) {
+          // Without reading the entry again: of a million keys hardly any asks for more.
+          if (isSettled(entry)) queue.forget(entry.key)
+          else consider(entry.key)
+        }
         await running
         if (through === after) return
         after = through

@@ -1,14 +1,17 @@
+import { X509Certificate } from 'node:crypto'
 import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { beforeAll, expect } from 'vitest'
+import { fingerprintOf } from '../../src/lib/certificate.ts'
 import {
   type CertificateFiles,
   certificateFiles,
   EXPIRED,
   makeAuthority,
   makeCertificate,
+  type TestCertificate,
 } from '../helpers/certificates.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { makeDockerImage } from '../helpers/images.ts'
@@ -61,7 +64,24 @@ function countOf(node: NodeProcess, text: string): number {
   return node.log().split(text).length - 1
 }
 
-const REFUSED = 'a client refused the certificate'
+/** Times that the node says that a client refused the certificate that it serves. */
+function refusalsOf(node: NodeProcess, { cert }: TestCertificate): number {
+  const fingerprint = fingerprintOf(new X509Certificate(cert))
+  const lines = node
+    .log()
+    .split('\n')
+    .filter((line) => line.includes(fingerprint))
+  return lines.filter((line) => line.includes('a client refused the certificate')).length
+}
+
+/** What clients must not accept: an expired certificate, and one of another host; how they say it. */
+const badOnes = (names: readonly string[]) => [
+  {
+    certificate: makeCertificate({ ...EXPIRED, names, authority: AUTHORITY }),
+    why: 'certificate has expired',
+  },
+  { certificate: makeCertificate({ names: ['example.org'], authority: AUTHORITY }), why: 'x509' },
+]
 
 testWith(['skopeo'])(
   'skopeo with a private authority pushes and pulls, and refuses an expired and a foreign certificate, which the node logs',
@@ -82,18 +102,16 @@ testWith(['skopeo'])(
     expect(await arrival(edge, 'demo/pushed', 'v1')).toBe(image.digest)
     await copy(at(edge, 'demo/pushed:v1'), `dir:${join(scratch.path, 'back')}`)
     await comparePull(edge.url, 'demo/pushed', 'v1', image)
-    expect(countOf(hub, REFUSED)).toBe(0)
+    expect(hub.log()).not.toContain('a client refused')
 
     const again = () => copy(at(hub, 'demo/app:v1'), `dir:${join(scratch.path, 'again')}`)
-    await pair.serve(makeCertificate({ ...EXPIRED, names: pair.names, authority: AUTHORITY }))
-    for (let times = 0; times < 2; times += 1) {
-      await expect(again()).rejects.toThrow('certificate has expired')
+    for (const { certificate, why } of badOnes(pair.names)) {
+      await pair.serve(certificate)
+      // Each asks several times; the log says it once, or once more where it could not tell who it was.
+      for (let times = 0; times < 2; times += 1) await expect(again()).rejects.toThrow(why)
+      await eventually(() => refusalsOf(hub, certificate) > 0)
+      expect(refusalsOf(hub, certificate)).toBeLessThanOrEqual(2)
     }
-    await eventually(() => countOf(hub, REFUSED) === 1)
-    await pair.serve(makeCertificate({ names: ['example.org'], authority: AUTHORITY }))
-    await expect(again()).rejects.toThrow('x509')
-    await eventually(() => countOf(hub, REFUSED) === 2)
-    expect(hub.log()).toMatch(/a client refused the certificate: for its names/)
     expect(hub.log()).toContain('for DNS:example.org, valid from')
     // The same node, without a restart.
     await pair.serve(pair.good())
@@ -140,7 +158,7 @@ testWith(['docker', 'dockerd'], { root: true })(
     const pushed = `${hostOf(hub)}/demo/app:v1`
     await engine.docker('import', tar, pushed)
     await expect(engine.docker('push', pushed)).rejects.toThrow('unknown authority')
-    await eventually(() => countOf(hub, REFUSED) === 1)
+    await eventually(() => hub.log().includes('a client refused the certificate'))
 
     await using _hub = await letDockerTrust(hostOf(hub))
     await using _edge = await letDockerTrust(hostOf(edge))
@@ -150,11 +168,11 @@ testWith(['docker', 'dockerd'], { root: true })(
     const pulled = `${hostOf(edge)}/demo/app:v1`
     expect(await engine.docker('pull', pulled)).toContain(`Digest: ${digest}`)
 
-    await pair.serve(makeCertificate({ ...EXPIRED, names: pair.names, authority: AUTHORITY }))
-    await expect(engine.docker('pull', pushed)).rejects.toThrow('certificate has expired')
-    await pair.serve(makeCertificate({ names: ['example.org'], authority: AUTHORITY }))
-    await expect(engine.docker('pull', pushed)).rejects.toThrow('x509')
-    await eventually(() => countOf(hub, REFUSED) === 3)
+    for (const { certificate, why } of badOnes(pair.names)) {
+      await pair.serve(certificate)
+      await expect(engine.docker('pull', pushed)).rejects.toThrow(why)
+      await eventually(() => refusalsOf(hub, certificate) > 0)
+    }
     await pair.serve(pair.good())
     await engine.docker('pull', pushed)
   },

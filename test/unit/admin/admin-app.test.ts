@@ -13,7 +13,7 @@ describe('admin / health', () => {
     expect((await ask('/healthz', { address: LAN })).status).toBe(200)
   })
 
-  test('a node that has not looked through its ledger is not ready and says what it waits for', async () => {
+  test('a node that is still starting is not ready and says what it waits for', async () => {
     let isReady = false
     const { ask } = await createAdminParts({ isReady: () => isReady })
     const answer = await ask('/readyz', { address: LAN })

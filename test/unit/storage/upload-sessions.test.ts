@@ -206,6 +206,16 @@ describe('upload sessions', () => {
     await expect(uploads.cancel(REPOSITORY, id)).rejects.toMatchObject({ status: 404 })
   })
 
+  it('a cancelled session gives its bytes back also while the index cannot be written: its disk may be full of them', async () => {
+    const { index, blobs, clock, uploads } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    await uploads.append(REPOSITORY, id, once(BYTES))
+    const transact = () => Promise.reject(new Error('no space left on device'))
+    const full = createUploadSessions({ blobs, clock, index: { ...index, transact } }, LIMITS)
+    await expect(full.cancel(REPOSITORY, id)).rejects.toThrow('no space left')
+    expect(await blobs.stages()).toEqual([])
+  })
+
   it('idle sessions expire, ones with news or at work do not', async () => {
     const { uploads, blobs, clock } = await makeSessions()
     const idle = await uploads.begin(REPOSITORY)

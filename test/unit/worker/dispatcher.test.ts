@@ -119,6 +119,24 @@ describe('worker / dispatcher', () => {
     expect(new Set(parts.planned)).toEqual(new Set([...references, 'late']))
   })
 
+  test('a scan forgets the jobs of keys that are settled without asking, and asks about those held by halves or not newest', async () => {
+    const { dispatcher, acts, planned, ledger, index } = await setUp(nothing)
+    const hub = createWriter('hub')
+    const [newest, older] = [digestNamed('newest'), digestNamed('older')]
+    await index.transact((tx) => {
+      for (const reference of ['settled', 'partly', 'behind', 'missing']) {
+        ledger.add(tx, hub.put([], { ...key(reference), digest: newest }))
+      }
+      ledger.hold(tx, key('settled'), { digest: newest, coverage: 'all' })
+      ledger.hold(tx, key('partly'), { digest: newest, coverage: ['linux/amd64'] })
+      ledger.hold(tx, key('behind'), { digest: older, coverage: 'all' })
+    })
+    await dispatcher.considerAll()
+    await dispatcher.idle()
+    expect(planned.toSorted()).toEqual(['behind', 'missing', 'partly'])
+    expect(acts).toContain('forget settled')
+  })
+
   test('once closed it asks about nothing more', async () => {
     const { dispatcher, planned } = await setUp(nothing)
     dispatcher.consider(key('a'))
