@@ -1,6 +1,6 @@
 /** Access for now: anonymous clients by one switch, mesh nodes by the tokens that their hello brought them. */
 import { timingSafeEqual } from 'node:crypto'
-import type { Random } from '../lib/random.ts'
+import { type Random, randomText } from '../lib/random.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { NodeName } from '../topology/topology.ts'
 import type { Access, AnonymousRight, Caller, Verdict } from './access.ts'
@@ -66,7 +66,7 @@ export function createAccess(
       )
     },
     issueToken: (node) => {
-      const token = Buffer.from(random.bytes(TOKEN_BYTES)).toString('base64url')
+      const token = randomText(random, TOKEN_BYTES)
       tokens.set(node, [...(tokens.get(node) ?? []), token].slice(-TOKENS_PER_NODE))
       return token
     },

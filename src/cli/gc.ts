@@ -1,5 +1,4 @@
 /** `entrepot gc`: takes what nothing needs any more, of a running node or of a directory; or says what would go, and why. */
-import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { runCollector } from '../admin/collect.ts'
 import type { CollectionView } from '../admin/views.ts'
@@ -11,15 +10,10 @@ import { createLogger } from '../lib/logger.ts'
 import { systemRandom } from '../lib/random.ts'
 import { resolveBounds } from '../node/bounds.ts'
 import { type NodeFlags, parseGraces } from '../node/config.ts'
-import { prepareAdoption } from '../storage/adoption.ts'
+import { openDataDirectory } from '../node/data-directory.ts'
 import { createBlobLeases } from '../storage/blob-leases.ts'
 import { createCollector } from '../storage/collector.ts'
 import { createContentRows } from '../storage/content-rows.ts'
-import { openDiskBlobStore } from '../storage/disk-blob-store.ts'
-import { createDiskLinkFiles } from '../storage/disk-link-files.ts'
-import { openIndexDb } from '../storage/index-db.ts'
-import { openLedger } from '../storage/ledger.ts'
-import { createLinkJournal } from '../storage/link-journal.ts'
 import { createUploadSessions } from '../storage/upload-sessions.ts'
 import { askNode } from './node-api.ts'
 import { bytesText, print, printJson, table } from './output.ts'
@@ -70,7 +64,7 @@ function collectAtNode(options: Options): Promise<CollectionView> {
   return askNode<CollectionView>(url, path, { method: 'POST', tlsCa, timeoutMs: TIMEOUT_MS })
 }
 
-/** @throws DATA_IN_USE while a node runs on the directory */
+/** @throws DATA_MISSING, DATA_IN_USE while a node runs on the directory */
 async function collectInDirectory(
   directory: string,
   { dryRun, ...flags }: Options,
@@ -80,12 +74,7 @@ async function collectInDirectory(
   const random = systemRandom
   const logger = createLogger({ node: 'gc' }, { logLevel: 'warn' })
   await using parts = new AsyncDisposableStack()
-  const index = parts.use(await openIndexDb(join(directory, 'entrepot', 'index')))
-  await prepareAdoption(index)
-  const blobs = await openDiskBlobStore({ directory })
-  const files = createDiskLinkFiles({ directory })
-  const links = parts.use(createLinkJournal({ index, files, clock, logger }))
-  const ledger = await openLedger({ index }, { epoch: newEpoch() })
+  const { index, blobs, ledger, links } = parts.use(await openDataDirectory(directory))
   const collector = parts.use(
     createCollector(
       {
@@ -109,10 +98,6 @@ async function collectInDirectory(
   const collection = await runCollector(collector, { isDryRun: dryRun === true })
   await links.settled()
   return collection
-}
-
-function newEpoch(): string {
-  return Buffer.from(systemRandom.bytes(12)).toString('base64url')
 }
 
 function collectionText({ isDryRun, items, leftOff, counts, freedBytes }: CollectionView): string {

@@ -12,3 +12,8 @@ export const systemRandom: Random = {
   bytes: (size) => randomBytes(size),
   fraction: () => Math.random(),
 }
+
+/** `size` random bytes as text, for names and secrets that go into headers, files and keys. */
+export function randomText(random: Random, size: number): string {
+  return Buffer.from(random.bytes(size)).toString('base64url')
+}

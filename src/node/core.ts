@@ -2,7 +2,6 @@
  * The core: everything of a node that decides, built over ports. It knows no socket, no file and no clock of its own, so
  * a simulation runs many of these in one process, and a real node is the same parts over disk, libp2p and HTTP.
  */
-import type { EventBus } from '../events/event-bus.ts'
 import { createAdmission } from '../gossip/admission.ts'
 import { type Announcer, createAnnouncer } from '../gossip/announcer.ts'
 import { createFeedReader } from '../gossip/feed-reader.ts'
@@ -11,9 +10,7 @@ import { createHello, type Greeter } from '../gossip/hello.ts'
 import { createListener } from '../gossip/listener.ts'
 import type { Network } from '../gossip/network.ts'
 import { createReceiver } from '../gossip/receiver.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Logger } from '../lib/logger.ts'
-import type { Random } from '../lib/random.ts'
+import { unparkInTime } from '../gossip/unpark.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { createHolders } from '../peers/holders.ts'
@@ -24,29 +21,14 @@ import { createPlanner, type Planner } from '../planner/planner.ts'
 import type { Job } from '../queue/job.ts'
 import { createJobQueue, type JobQueue } from '../queue/job-queue.ts'
 import { createJobStore } from '../queue/job-store.ts'
-import { createAuthor } from '../record/author.ts'
 import { visibleOf } from '../record/history.ts'
-import type { Identity } from '../record/identity.ts'
-import { createLogicalClock } from '../record/time.ts'
-import { type BlobLeases, createBlobLeases } from '../storage/blob-leases.ts'
-import type { BlobStore } from '../storage/blob-store.ts'
-import type { Graces } from '../storage/collected-item.ts'
 import { type Collector, createCollector } from '../storage/collector.ts'
-import type { ContentKeeper, ContentReader, ContentWriter } from '../storage/content.ts'
-import { createContentKeeper } from '../storage/content-keeper.ts'
-import { createContentReader } from '../storage/content-reader.ts'
-import { type ContentRows, createContentRows } from '../storage/content-rows.ts'
-import { createContentWriter, type SparsePolicy } from '../storage/content-writer.ts'
-import { type Damage, openDamage } from '../storage/damage.ts'
-import type { IndexDb } from '../storage/index-db.ts'
-import { type Ledger, newestTime, openLedger } from '../storage/ledger.ts'
-import { createLinkJournal, type LinkFiles, type LinkJournal } from '../storage/link-journal.ts'
 import { itemOf, referrersNaming, tagsNaming } from '../storage/naming.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
 import { asksFor, flow, type Naming, sourcesOf, wants } from '../topology/flow.ts'
 import { topicsOf } from '../topology/groups.ts'
-import { originOf, writersOf } from '../topology/origins.ts'
-import type { NodeName, Topology } from '../topology/topology.ts'
+import { writersOf } from '../topology/origins.ts'
+import type { NodeName } from '../topology/topology.ts'
 import type { Attempt } from '../transfer/attempts.ts'
 import { createFetcher } from '../transfer/fetcher.ts'
 import { createMeteredSource } from '../transfer/metered-source.ts'
@@ -54,56 +36,45 @@ import type { RegistrySource } from '../transfer/registry-source.ts'
 import { createDispatcher, type Dispatcher } from '../worker/dispatcher.ts'
 import { createRepairer } from '../worker/repairer.ts'
 import { createWorkerPool } from '../worker/worker-pool.ts'
+import {
+  type ContentStore,
+  type ContentStoreDeps,
+  type ContentStoreOptions,
+  openContentStore,
+} from './content-store.ts'
 import { wire } from './wiring.ts'
 
-export interface CoreDeps {
-  readonly topology: Topology
+export interface CoreDeps extends ContentStoreDeps {
   readonly self: NodeName
-  readonly identity: Identity
-  readonly index: IndexDb
-  readonly blobs: BlobStore
-  readonly linkFiles: LinkFiles
   readonly uploads: Pick<UploadSessions, 'list' | 'expire'>
   readonly network: Network
   readonly neighbours: Neighbours
   readonly source: RegistrySource
   /** A token with which the neighbour reads bytes here. */
   readonly issueToken: (node: NodeName) => string
-  readonly events: EventBus
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
 }
 
-export interface CoreOptions {
+export interface CoreOptions extends ContentStoreOptions {
   /** Jobs carried out side by side. */
   readonly workers: number
-  /** Whether pushed manifests may lack something. */
-  readonly sparse: SparsePolicy
-  /** How long content stays that nothing needs. */
-  readonly graces: Graces
   /** Base URL of this node's registry, for neighbours whose file does not say. */
   readonly endpoint?: string
   /** Of the keys that this node's registry serves now. */
   readonly fingerprints?: () => readonly string[]
 }
 
-export interface Core extends AsyncDisposable {
-  readonly content: ContentReader & ContentWriter & ContentKeeper
-  readonly ledger: Ledger
+type Served = 'content' | 'ledger' | 'rows' | 'links' | 'damage' | 'leases'
+
+export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
   readonly planner: Planner
   readonly queue: JobQueue
   readonly dispatcher: Dispatcher
-  readonly rows: ContentRows
-  readonly links: LinkJournal
-  readonly damage: Damage
-  readonly leases: BlobLeases
   readonly collector: Collector
   readonly announcer: Announcer
   readonly greeter: Greeter
   /** Workers, network and the first scan begin. */
   start(): Promise<void>
-  /** Workers and network run. The first scan may still go on: see `scan`. */
+  /** Workers and network run; the first scan may still go on. */
   isReady(): boolean
 }
 
@@ -112,40 +83,13 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const { clock, random, logger } = deps
   await using building = new AsyncDisposableStack()
 
-  const epoch = Buffer.from(random.bytes(12)).toString('base64url')
-  const ledger = await openLedger({ index }, { epoch })
+  const store = await openContentStore(deps, options)
+  const { ledger, links, rows, logicalClock, author, damage, leases, keeper, content } = store
+  building.use(links)
   const naming: Naming = {
     tagsNaming: async (repository, digest) => tagsNaming(index, repository, digest),
   }
   const isWriter = (repository: RepositoryName) => writersOf(topology, repository).includes(self)
-
-  const links = building.use(
-    createLinkJournal({
-      index,
-      files: deps.linkFiles,
-      clock,
-      logger: logger.child({ room: 'storage' }),
-    }),
-  )
-  const rows = createContentRows({ ledger, links })
-  const logicalClock = createLogicalClock({ clock }, newestTime(index))
-  const author = createAuthor({ identity, logicalClock }, { realm: topology.realm })
-  const tagsMayMove = (repository: RepositoryName) =>
-    originOf(topology, repository)?.immutableTags !== true
-  const damage = await openDamage({
-    index,
-    events,
-    clock,
-    logger: logger.child({ room: 'storage' }),
-  })
-  const leases = createBlobLeases({ clock, random }, { keepMs: options.graces.unusedMs })
-  const store = { index, blobs, leases, ledger, rows, damage, events }
-  const keeper = createContentKeeper(store)
-  const content = {
-    ...createContentReader(store),
-    ...createContentWriter({ ...store, author, sparse: options.sparse, tagsMayMove }),
-    ...keeper,
-  }
 
   const holders = createHolders()
   const meter = createTransferMeter({ clock })
@@ -170,7 +114,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const greeter = createHello({
     ...gossip,
     neighbours,
-    self: { peerId: identity.peerId, epoch, ...served },
+    self: { peerId: identity.peerId, epoch: ledger.epoch, ...served },
     issueToken: deps.issueToken,
   })
 
@@ -222,7 +166,12 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const collector = building.use(
     createCollector(
       {
-        ...store,
+        index,
+        blobs,
+        leases,
+        ledger,
+        rows,
+        events,
         uploads: deps.uploads,
         rights: {
           author,
@@ -287,21 +236,5 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
       void unparkInTime(receiver.unpark, clock, stop.signal, gossipLogger)
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
-  }
-}
-
-/** Parked records are looked at again so often, milliseconds: a clock that was wrong is put right in minutes. */
-const UNPARK_MS = 60_000
-
-async function unparkInTime(
-  unpark: () => Promise<void>,
-  clock: Clock,
-  signal: AbortSignal,
-  logger: Logger,
-): Promise<void> {
-  while (!signal.aborted) {
-    await clock.sleep(UNPARK_MS, { signal }).catch(() => {})
-    if (signal.aborted) return
-    await unpark().catch((err: unknown) => logger.warn({ err }, 'parked records not looked at'))
   }
 }

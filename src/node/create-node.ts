@@ -1,5 +1,4 @@
 /** A real node: the core over disk, libp2p and HTTP, built in the order of the layers and closed in reverse. */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Hono } from 'hono'
 import { createAccess } from '../access/create-access.ts'
@@ -8,12 +7,10 @@ import { createEventBus } from '../events/event-bus.ts'
 import { greetAll } from '../gossip/greet-all.ts'
 import { createLibp2pNetwork } from '../gossip/libp2p-network.ts'
 import { systemClock } from '../lib/clock.ts'
-import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
 import { createLogger } from '../lib/logger.ts'
 import { systemRandom } from '../lib/random.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { createNeighbours } from '../peers/neighbours.ts'
-import type { Identity } from '../record/identity.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import { createRegistryApp } from '../registry/registry-app.ts'
 import { prepareAdoption } from '../storage/adoption.ts'
@@ -23,16 +20,18 @@ import { openIndexDb } from '../storage/index-db.ts'
 import { withSmallContent } from '../storage/small-content.ts'
 import { createUploadSessions } from '../storage/upload-sessions.ts'
 import { flow, neighboursOf } from '../topology/flow.ts'
-import { writersOf } from '../topology/origins.ts'
-import type { NodeName, Topology } from '../topology/topology.ts'
+import { refuseWriting } from '../topology/origins.ts'
+import { endpointNames, isInTopology } from '../topology/own-names.ts'
+import type { Topology } from '../topology/topology.ts'
 import { createRegistryClient } from '../transfer/registry-client.ts'
 import { startAdopting } from './adopting.ts'
 import { createBlobPermit } from './blob-permit.ts'
 import type { NodeConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
+import { makeDataDirectory } from './data-directory.ts'
 import { warnOfFileLimit } from './file-limit.ts'
 import { listenHttp } from './http-server.ts'
-import { loadIdentity } from './identity-file.ts'
+import { loadOwnIdentity } from './identity-file.ts'
 import { createLoopWatch } from './loop-watch.ts'
 import { startReaders } from './reader-pool.ts'
 import { createStatus } from './status.ts'
@@ -58,7 +57,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
   const events = createEventBus({ logger })
 
   await makeDataDirectory(dataDirectory)
-  const identity = await loadOwnIdentity(config, topology)
+  const identity = await loadOwnIdentity(config.identityFile, topology, self)
   const index = building.use(
     await openIndexDb(join(dataDirectory, 'entrepot', 'index'), {
       clock,
@@ -206,12 +205,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
           await startReaders(
             {
               app: app as never,
-              permit: createBlobPermit({
-                access,
-                blobs,
-                content: core.content,
-                leases: core.leases,
-              }),
+              permit: createBlobPermit({ ...core, access, blobs }),
               damage: core.damage,
               clock,
               logger: tlsLogger,
@@ -251,60 +245,4 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
-}
-
-async function makeDataDirectory(directory: string): Promise<void> {
-  try {
-    await mkdir(join(directory, 'entrepot'), { recursive: true, mode: 0o700 })
-  } catch (cause) {
-    const why =
-      codeOf(cause) === 'EACCES' || codeOf(cause) === 'EROFS'
-        ? 'it is not writable'
-        : messageOf(cause)
-    const message = `cannot use the data directory ${directory}: ${why}. Give another --data, or change its owner`
-    throw new EntrepotError('DATA_NOT_WRITABLE', message, { cause })
-  }
-}
-
-/** @throws IDENTITY_FOREIGN when the topology says that the node has another key. */
-async function loadOwnIdentity(
-  { node, identityFile }: NodeConfig,
-  topology: Topology,
-): Promise<Identity> {
-  const identity = await loadIdentity(identityFile)
-  const expected = topology.nodes.get(node)?.peerId
-  if (expected === identity.peerId) return identity
-  const message =
-    expected === undefined
-      ? `the topology gives node ${node} no peerId; write there: peerId: ${identity.peerId}`
-      : `node ${node} has peerId ${expected} in the topology, the key in ${identityFile} is ${identity.peerId}`
-  throw new EntrepotError('IDENTITY_FOREIGN', message)
-}
-
-function isInTopology(topology: Topology): (peerId: string) => boolean {
-  const known = new Set([...topology.nodes.values()].map(({ peerId }) => peerId))
-  return (peerId) => known.has(peerId)
-}
-
-/** `host[:port]` of the mesh's endpoints: names under which clients know it. */
-function endpointNames(topology: Topology): readonly string[] {
-  const endpoints = [...topology.nodes.values()].map(({ endpoint }) => endpoint)
-  return endpoints.flatMap((url) => (url === undefined ? [] : [new URL(url).host]))
-}
-
-/** Why this node may not write a repository, with who may; undefined where it may. */
-function refuseWriting(
-  topology: Topology,
-  self: NodeName,
-  repository: RepositoryName,
-): string | undefined {
-  const writers = writersOf(topology, repository)
-  if (writers.includes(self)) return undefined
-  if (writers.length === 0)
-    return `no node of this mesh may write ${repository}: no entry of origins matches it`
-  const names = writers.map((name) => {
-    const endpoint = topology.nodes.get(name)?.endpoint
-    return endpoint === undefined ? name : `${name} (${endpoint})`
-  })
-  return `node ${self} does not accept pushes to ${repository}; push to ${names.join(' or ')}`
 }

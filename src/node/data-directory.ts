@@ -3,16 +3,16 @@ import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createEventBus } from '../events/event-bus.ts'
 import { systemClock } from '../lib/clock.ts'
-import { EntrepotError } from '../lib/errors.ts'
+import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
 import { createLogger, silentLogger } from '../lib/logger.ts'
-import { systemRandom } from '../lib/random.ts'
+import { randomText, systemRandom } from '../lib/random.ts'
 import { prepareAdoption } from '../storage/adoption.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import { type Damage, openDamage } from '../storage/damage.ts'
 import { openDiskBlobStore } from '../storage/disk-blob-store.ts'
 import { createDiskLinkFiles } from '../storage/disk-link-files.ts'
 import { type IndexDb, openIndexDb } from '../storage/index-db.ts'
-import { type Ledger, openLedger } from '../storage/ledger.ts'
+import { EPOCH_BYTES, type Ledger, openLedger } from '../storage/ledger.ts'
 import { createLinkJournal, type LinkFiles, type LinkJournal } from '../storage/link-journal.ts'
 
 export interface DataDirectory extends AsyncDisposable {
@@ -32,14 +32,14 @@ export async function openDataDirectory(directory: string): Promise<DataDirector
     const message = `there is no directory ${directory}; give the one that holds docker/ with --data`
     throw new EntrepotError('DATA_MISSING', message)
   }
-  await mkdir(join(directory, 'entrepot'), { recursive: true, mode: 0o700 })
+  await makeDataDirectory(directory)
   await using building = new AsyncDisposableStack()
   const clock = systemClock
   const logger = createLogger({}, { logLevel: 'warn' })
   const index = building.use(await openIndexDb(join(directory, 'entrepot', 'index')))
   await prepareAdoption(index)
   const blobs = await openDiskBlobStore({ directory })
-  const epoch = Buffer.from(systemRandom.bytes(12)).toString('base64url')
+  const epoch = randomText(systemRandom, EPOCH_BYTES)
   const ledger = await openLedger({ index }, { epoch })
   const files = createDiskLinkFiles({ directory })
   const links = building.use(createLinkJournal({ index, files, clock, logger }))
@@ -56,5 +56,23 @@ export async function openDataDirectory(directory: string): Promise<DataDirector
     links,
     damage,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+/** Makes the part that is the node's own. @throws DATA_NOT_WRITABLE */
+export async function makeDataDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    // Not recursive: then Node says ENOENT where the file system is read-only.
+    await mkdir(join(directory, 'entrepot'), { mode: 0o700 }).catch((err: unknown) => {
+      if (codeOf(err) !== 'EEXIST') throw err
+    })
+  } catch (cause) {
+    const why =
+      codeOf(cause) === 'EACCES' || codeOf(cause) === 'EROFS'
+        ? 'it is not writable'
+        : messageOf(cause)
+    const message = `cannot use the data directory ${directory}: ${why}. Give another --data, or change its owner`
+    throw new EntrepotError('DATA_NOT_WRITABLE', message, { cause })
   }
 }

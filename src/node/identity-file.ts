@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { writeDurably } from '../lib/durable-file.ts'
 import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
 import { generateIdentity, type Identity, identityFromPem } from '../record/identity.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 
 export function identityPath(dataDirectory: string): string {
   return join(dataDirectory, 'entrepot', 'identity.key')
@@ -27,6 +28,22 @@ export async function loadIdentity(path: string): Promise<Identity> {
     const message = `${path} is not an Ed25519 private key in PEM: ${messageOf(cause)}`
     throw new EntrepotError('IDENTITY_INVALID', message, { cause })
   }
+}
+
+/** @throws as `loadIdentity`, IDENTITY_FOREIGN when the topology says that the node has another key. */
+export async function loadOwnIdentity(
+  path: string,
+  topology: Topology,
+  node: NodeName,
+): Promise<Identity> {
+  const identity = await loadIdentity(path)
+  const expected = topology.nodes.get(node)?.peerId
+  if (expected === identity.peerId) return identity
+  const message =
+    expected === undefined
+      ? `the topology gives node ${node} no peerId; write there: peerId: ${identity.peerId}`
+      : `node ${node} has peerId ${expected} in the topology, the key in ${path} is ${identity.peerId}`
+  throw new EntrepotError('IDENTITY_FOREIGN', message)
 }
 
 /** The identity of the file; makes one where there is none, and changes nothing where there is. */

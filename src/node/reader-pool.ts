@@ -66,12 +66,13 @@ export async function startReaders(
     { path: socketPath, bounds: options.bounds },
   )
   building.defer(() => main.close())
-  const stop = new AbortController()
-  building.defer(() => stop.abort())
   const workers = new Set<Worker>()
   building.defer(async () => {
     await Promise.all([...workers].map((worker) => worker.terminate()))
   })
+  // Ended before the threads are: one that ends then is not started again.
+  const stop = new AbortController()
+  building.defer(() => stop.abort())
   tls?.onChange((pair) => {
     for (const worker of workers) say(worker, { kind: 'tls', pair: toText(pair) })
   })

@@ -14,7 +14,7 @@ import { createLogger } from '../lib/logger.ts'
 import { type BlobSenderDeps, serveBlob } from '../registry/blob-routes.ts'
 import { errorResponse } from '../registry/error-response.ts'
 import { parsePath, type Target } from '../registry/path.ts'
-import type { NodeBindings } from '../registry/request.ts'
+import { headerOf, type NodeBindings } from '../registry/request.ts'
 import { createForwarder } from './forward.ts'
 import { listenHttp } from './http-server.ts'
 import type {
@@ -83,10 +83,7 @@ app.all('*', async ({ env: { incoming, outgoing } }) => {
     return RESPONSE_ALREADY_SENT
   }
   try {
-    const header = (name: string) => {
-      const value = headers[name]
-      return Array.isArray(value) ? value.join(', ') : value
-    }
+    const header = (name: string) => headerOf(incoming, name)
     return await serveBlob(sender(found), { method, header, outgoing }, { ...target, ...found })
   } catch (err) {
     return errorResponse(err, logger)

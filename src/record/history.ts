@@ -3,8 +3,9 @@
  * arrival never matters: `r` replaces `s` when the context of `r` contains the context of `s`.
  */
 
+import type { Digest } from '../oci/digest.ts'
 import type { PeerId } from './peer-id.ts'
-import type { Context, PutRecord, SignedRecord } from './tag-record.ts'
+import { type Context, type PutRecord, type SignedRecord, subjectOf } from './tag-record.ts'
 import type { Time } from './time.ts'
 
 /** The records of a key that no other one replaces: normally one. Sorted by rank, greatest first. */
@@ -42,6 +43,13 @@ export function visibleOf(
   history: History,
 ): (SignedRecord & { readonly record: PutRecord }) | undefined {
   return standing(history)[0]
+}
+
+/** The manifest that the key is about: the visible put says it, and of a deleted key any record that does. */
+export function aboutOf(history: History): Digest | undefined {
+  const visible = visibleOf(history)
+  if (visible !== undefined) return subjectOf(visible.record)
+  return history.map(({ record }) => subjectOf(record)).find((subject) => subject !== undefined)
 }
 
 /** Puts that stand beside the visible one and lost to it: they stay reachable by digest. */

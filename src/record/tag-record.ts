@@ -69,15 +69,6 @@ export const MAX_RECORD_BYTES = 4096
 
 const FALLBACK_TAG = /^sha256-([0-9a-f]{64})(?:\..+|$)/
 
-/** What the records of a key are about, also when the newest is a delete. */
-export function subjectAmong(history: readonly SignedRecord[]): Digest | undefined {
-  for (const { record } of history) {
-    const subject = subjectOf(record)
-    if (subject !== undefined) return subject
-  }
-  return undefined
-}
-
 /** The manifest that a record is about: its `subject`, or the one that a fallback tag `sha256-<hex>...` names. */
 export function subjectOf(record: TagRecord): Digest | undefined {
   if (record.subject !== undefined) return record.subject

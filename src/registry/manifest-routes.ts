@@ -1,6 +1,8 @@
 /** Manifests by tag and digest: byte for byte as pushed. */
+import { readAtMost } from '../lib/read-at-most.ts'
 import { OciError } from '../oci/errors.ts'
 import { isDigest, parseTag, type Reference, type RepositoryName, type Tag } from '../oci/name.ts'
+import type { ManifestStat } from '../storage/content.ts'
 import { sendBytes } from './blob-body.ts'
 import { IMMUTABLE } from './blob-routes.ts'
 import { entityTag, namesDigest } from './entity-tag.ts'
@@ -12,24 +14,35 @@ export async function getManifest(
   repository: RepositoryName,
   reference: Reference,
 ): Promise<Response> {
-  const stat = await deps.content.statManifest(repository, reference)
-  if (stat === undefined) throw unknown(deps, repository, reference)
-  if (isDigest(reference)) deps.leases.touch(reference)
-  const headers = {
-    'content-type': stat.mediaType,
-    'content-length': String(stat.size),
-    'docker-content-digest': stat.digest,
-    etag: entityTag(stat.digest),
+  const known = request.header('if-none-match')
+  if (request.method === 'HEAD' || known !== undefined) {
+    const stat = await deps.content.statManifest(repository, reference)
+    if (stat === undefined) throw unknown(deps, repository, reference)
+    const headers = headersOf(deps, reference, stat)
+    if (namesDigest(known, stat.digest)) return new Response(null, { status: 304, headers })
+    if (request.method === 'HEAD') return new Response(null, { headers })
+  }
+  // One that is damaged is as good as absent, so that clients ask another node.
+  const manifest = await deps.content.readManifest(repository, reference)
+  if (manifest === undefined) throw unknown(deps, repository, reference)
+  const { bytes } = manifest
+  const headers = headersOf(deps, reference, { ...manifest, size: bytes.length })
+  return sendBytes(request, bytes, { status: 200, headers })
+}
+
+function headersOf(
+  { leases }: RegistryDeps,
+  reference: Reference,
+  { mediaType, size, digest }: ManifestStat,
+): Readonly<Record<string, string>> {
+  if (isDigest(reference)) leases.touch(reference)
+  return {
+    'content-type': mediaType,
+    'content-length': String(size),
+    'docker-content-digest': digest,
+    etag: entityTag(digest),
     'cache-control': isDigest(reference) ? IMMUTABLE : 'no-cache',
   }
-  if (namesDigest(request.header('if-none-match'), stat.digest))
-    return new Response(null, { status: 304, headers })
-  if (request.method === 'HEAD') return new Response(null, { headers })
-  // By digest: a tag that moves meanwhile must not give other bytes than the headers say.
-  const manifest = await deps.content.readManifest(repository, stat.digest)
-  // Another size is damage: as good as absent, so that clients ask another node.
-  if (manifest?.bytes.length !== stat.size) throw unknown(deps, repository, reference)
-  return sendBytes(request, manifest.bytes, { status: 200, headers })
 }
 
 export async function putManifest(
@@ -90,14 +103,9 @@ function tagsOf({ query }: RegistryRequest, reference: Reference): readonly Tag[
 
 async function readBody({ body, header }: RegistryRequest, limit: number): Promise<Uint8Array> {
   if (Number(header('content-length') ?? 0) > limit) throw tooLarge(limit)
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body()) {
-    size += chunk.length
-    if (size > limit) throw tooLarge(limit)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, size)
+  const bytes = await readAtMost(body(), limit)
+  if (bytes === undefined) throw tooLarge(limit)
+  return bytes
 }
 
 /** 413 is what HTTP says of a body that is too large; the code is the nearest of the specification. */

@@ -11,6 +11,7 @@ import { deleteManifest, getManifest, putManifest } from './manifest-routes.ts'
 import { parsePath, type Target } from './path.ts'
 import {
   authorize,
+  headerOf,
   type NodeBindings,
   type RegistryDeps,
   type RegistryRequest,
@@ -146,7 +147,8 @@ function toRequest({ access }: RegistryDeps, context: RegistryContext): Registry
   const { incoming, outgoing } = context.env ?? {}
   // Without a socket the app was asked in this process; a socket without an address is one that closed.
   const address = incoming === undefined ? '127.0.0.1' : (incoming.socket.remoteAddress ?? '')
-  const header = (name: string) => headerOf(context, name)
+  const header = (name: string) =>
+    incoming === undefined ? context.req.header(name) : headerOf(incoming, name)
   const authorization = header('authorization')
   const caller = access.identify({ authorization, address })
   if (caller === undefined) throw unauthorized()
@@ -159,13 +161,6 @@ function toRequest({ access }: RegistryDeps, context: RegistryContext): Registry
     body: () => bodyOf(context),
     outgoing,
   }
-}
-
-/** Node's own headers: web ones are made anew for every request. */
-function headerOf({ env, req }: RegistryContext, name: string): string | undefined {
-  if (env?.incoming === undefined) return req.header(name)
-  const value = env.incoming.headers[name]
-  return Array.isArray(value) ? value.join(', ') : value
 }
 
 /** Node's own stream: web streams cost several times the processor time. */

@@ -46,6 +46,12 @@ export interface NodeBindings {
   readonly outgoing?: ServerResponse
 }
 
+/** A header of Node's own, by its name in lower case: web headers are made anew for every request. */
+export function headerOf({ headers }: IncomingMessage, name: string): string | undefined {
+  const value = headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
 /** Writing needs the right, and a node that may write. @throws OciError UNAUTHORIZED, DENIED */
 export function authorize(
   { access, refusal }: RegistryDeps,

@@ -4,17 +4,9 @@
  */
 import type { Digest } from '../oci/digest.ts'
 import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
-import { type History, merge, visibleOf } from '../record/history.ts'
+import { aboutOf, type History, merge, visibleOf } from '../record/history.ts'
 import { decodeStoredRecord } from '../record/record-codec.ts'
-import {
-  keyText,
-  parseKeyText,
-  type RecordKey,
-  type SignedRecord,
-  subjectAmong,
-  subjectOf,
-  type TagRecord,
-} from '../record/tag-record.ts'
+import { keyText, parseKeyText, type RecordKey, type SignedRecord } from '../record/tag-record.ts'
 import type { Time } from '../record/time.ts'
 import { fillHolds } from './fill-holds.ts'
 import type { IndexDb, Reads, Transaction } from './index-db.ts'
@@ -34,6 +26,9 @@ import {
   TAG,
   UNUSED,
 } from './index-tables.ts'
+
+/** Random bytes of an epoch: no two starts in the life of a mesh have the same. */
+export const EPOCH_BYTES = 12
 
 export interface Entry {
   readonly key: RecordKey
@@ -142,9 +137,7 @@ export async function openLedger(
     const { repository, reference } = key
     const [from, to] = [visibleOf(before)?.record, visibleOf(after)?.record]
     // A delete too is news for whoever was sent what it deletes, once the subject is wanted there again.
-    const about = (history: History, shown: TagRecord | undefined) =>
-      shown === undefined ? subjectAmong(history) : subjectOf(shown)
-    const [oldSubject, newSubject] = [about(before, from), about(after, to)]
+    const [oldSubject, newSubject] = [aboutOf(before), aboutOf(after)]
     if (oldSubject !== newSubject) {
       if (oldSubject) removeFrom(tx, REFERRER, pairKey(repository, oldSubject), reference)
       if (newSubject) addTo(tx, REFERRER, pairKey(repository, newSubject), reference)

@@ -1,8 +1,8 @@
 /** Makes a record of this node's own public: known, held as it says, and told to the mesh once it is durable. */
 import type { EventBus } from '../events/event-bus.ts'
 import { isDigest } from '../oci/name.ts'
-import type { History } from '../record/history.ts'
-import { type RecordKey, type SignedRecord, subjectAmong } from '../record/tag-record.ts'
+import { aboutOf, type History } from '../record/history.ts'
+import type { RecordKey, SignedRecord } from '../record/tag-record.ts'
 import type { Transaction } from './index-db.ts'
 import type { Held } from './index-tables.ts'
 import type { Ledger } from './ledger.ts'
@@ -14,7 +14,7 @@ export interface PublishDeps {
 
 /** What a delete of the key says: also of what, so that it goes where the record of a signature went. */
 export function deletionOf(key: RecordKey, history: History) {
-  const subject = isDigest(key.reference) ? subjectAmong(history) : undefined
+  const subject = isDigest(key.reference) ? aboutOf(history) : undefined
   return { kind: 'delete', ...key, ...(subject === undefined ? {} : { subject }) } as const
 }
 

@@ -31,3 +31,20 @@ export function mayWrite(
     )
   })
 }
+
+/** Why this node may not write a repository, with who may; undefined where it may. */
+export function refuseWriting(
+  topology: Topology,
+  self: NodeName,
+  repository: RepositoryName,
+): string | undefined {
+  const writers = writersOf(topology, repository)
+  if (writers.includes(self)) return undefined
+  if (writers.length === 0)
+    return `no node of this mesh may write ${repository}: no entry of origins matches it`
+  const names = writers.map((name) => {
+    const endpoint = topology.nodes.get(name)?.endpoint
+    return endpoint === undefined ? name : `${name} (${endpoint})`
+  })
+  return `node ${self} does not accept pushes to ${repository}; push to ${names.join(' or ')}`
+}

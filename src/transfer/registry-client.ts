@@ -3,6 +3,7 @@ import type { SecureContext } from 'node:tls'
 import { Agent, request } from 'undici'
 import { messageOf } from '../lib/errors.ts'
 import { lendChunks } from '../lib/lent-chunks.ts'
+import { readAtMost } from '../lib/read-at-most.ts'
 import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { createNodeConnector } from './node-connector.ts'
@@ -96,7 +97,10 @@ export function createRegistryClient({
       const answer = await get(node, path, { accept }, signal)
       if ('kind' in answer) return answer
       try {
-        const bytes = await readBounded(answer.body, MAX_MANIFEST_BYTES)
+        const bytes = await readAtMost(answer.body, MAX_MANIFEST_BYTES)
+        if (bytes === undefined) {
+          return unreachable(`manifest is larger than ${MAX_MANIFEST_BYTES} bytes`)
+        }
         const mediaType = answer.headers['content-type']
         return { kind: 'manifest', bytes, mediaType: String(mediaType ?? '') || undefined }
       } catch (err) {
@@ -130,15 +134,4 @@ function unreachable(reason: string): Extract<Refused, { readonly kind: 'unreach
 function startOf(contentRange: string | string[] | undefined): number {
   const start = /^bytes (\d+)-/.exec(String(contentRange ?? ''))?.[1]
   return start === undefined ? -1 : Number(start)
-}
-
-async function readBounded(body: AsyncIterable<Uint8Array>, limit: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body) {
-    size += chunk.length
-    if (size > limit) throw new RangeError(`manifest is larger than ${limit} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, size)
 }

@@ -9,10 +9,10 @@ import {
   makeIndex,
   type TestManifest,
 } from '../helpers/images.ts'
+import { arrival, startPair } from '../helpers/pair.ts'
 import { reservePort } from '../helpers/ports.ts'
 import { comparePull, digestAt, pushImage } from '../helpers/registry-calls.ts'
 import { collectorFinds, serveWithDocker } from './docker-registry.ts'
-import { arrival, startPair } from './pair.ts'
 import { temporaryDirectory, testWith } from './programs.ts'
 
 /** What distribution is used for: multi-platform images of both kinds, plain ones, and a signature by digest. */

@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { eventually } from '../helpers/eventually.ts'
 import { makeDockerImage, makeImage, makeIndex } from '../helpers/images.ts'
+import { arrival, startPair } from '../helpers/pair.ts'
 import { reservePort } from '../helpers/ports.ts'
 import { comparePull, digestAt, pushImage } from '../helpers/registry-calls.ts'
 import { collectorFinds, serveWithDocker } from './docker-registry.ts'
-import { arrival, startPair } from './pair.ts'
 import { run, temporaryDirectory, testWith } from './programs.ts'
 
 testWith(['docker-registry'])(

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { arrival, hostOf, startPair } from '../helpers/pair.ts'
 import { startDocker } from './docker-daemon.ts'
-import { arrival, hostOf, startPair } from './pair.ts'
 import { run, temporaryDirectory, testWith } from './programs.ts'
 
 testWith(['docker', 'dockerd'], { root: true })(

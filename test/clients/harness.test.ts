@@ -4,8 +4,8 @@ import { statusOf } from '../helpers/admin-calls.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { makeImage } from '../helpers/images.ts'
 import { startMesh } from '../helpers/mesh-process.ts'
+import { arrival, startPair } from '../helpers/pair.ts'
 import { digestAt, pushImage } from '../helpers/registry-calls.ts'
-import { arrival, startPair } from './pair.ts'
 import { testWith } from './programs.ts'
 
 test('a node that is frozen answers nothing, and takes in what it missed when it goes on', async () => {

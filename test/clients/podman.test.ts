@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { arrival, hostOf, startPair } from '../helpers/pair.ts'
 import { pushImage } from '../helpers/registry-calls.ts'
-import { arrival, hostOf, startPair } from './pair.ts'
 import { run, temporaryDirectory, testWith } from './programs.ts'
 import { makeRealImage } from './real-image.ts'
 

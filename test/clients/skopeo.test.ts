@@ -10,7 +10,7 @@ import {
   type TestManifest,
 } from '../helpers/images.ts'
 import { startMesh } from '../helpers/mesh-process.ts'
-import { arrival, hostOf } from './pair.ts'
+import { arrival, hostOf } from '../helpers/pair.ts'
 import { run, temporaryDirectory, testWith } from './programs.ts'
 
 const skopeo = (...args: readonly string[]) => run('skopeo', ['--insecure-policy', ...args])

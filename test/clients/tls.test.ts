@@ -16,9 +16,9 @@ import {
 import { eventually } from '../helpers/eventually.ts'
 import { makeDockerImage } from '../helpers/images.ts'
 import type { NodeProcess } from '../helpers/node-process.ts'
+import { arrival, startPair } from '../helpers/pair.ts'
 import { comparePull, pushImage } from '../helpers/registry-calls.ts'
 import { startDocker } from './docker-daemon.ts'
-import { arrival, startPair } from './pair.ts'
 import { run, sayIt, temporaryDirectory, testWith } from './programs.ts'
 
 const AUTHORITY = makeAuthority()

@@ -3,27 +3,13 @@ import { expect, test } from 'vitest'
 import { jobsOf } from '../helpers/admin-calls.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { makeImage, makeIndex } from '../helpers/images.ts'
-import { startMesh } from '../helpers/mesh-process.ts'
+import { startPair } from '../helpers/pair.ts'
 import { comparePull, digestAt, pushImage, putManifest } from '../helpers/registry-calls.ts'
 
-const PAIR = `
-apiVersion: entrepot/v1
-kind: Topology
-metadata: { name: sparse, generation: 1 }
-nodes:
-  hub: {}
-  edge: { labels: { level: edge } }
-origins:
-  - { repos: ["**"], writers: hub }
-policies:
-  all: { match: { repos: ["**"] }, mode: eager }
-links:
-  - { shape: star, center: hub, leaves: { level: edge }, policies: [all] }
-`
 const REPO = 'team/app'
 
 test('an index without one of its children stays at its writer until the child comes', async () => {
-  await using mesh = await startMesh({ text: PAIR }, { flags: ['--sparse', 'accept'] })
+  await using mesh = await startPair({ flags: ['--sparse', 'accept'] })
   const [hub, edge] = [mesh.node('hub'), mesh.node('edge')]
   const [here, late] = [makeImage('here'), makeImage('late')]
   const index = makeIndex([here, late])

@@ -1,8 +1,8 @@
 /** The smallest mesh for a client: a hub that takes pushes, and an edge that serves them. */
-import { eventually } from '../helpers/eventually.ts'
-import { type MeshOptions, type MeshProcess, startMesh } from '../helpers/mesh-process.ts'
-import type { NodeProcess } from '../helpers/node-process.ts'
-import { digestAt } from '../helpers/registry-calls.ts'
+import { eventually } from './eventually.ts'
+import { type MeshOptions, type MeshProcess, startMesh } from './mesh-process.ts'
+import type { NodeProcess } from './node-process.ts'
+import { digestAt } from './registry-calls.ts'
 
 const PAIR = `
 apiVersion: entrepot/v1

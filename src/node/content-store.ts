@@ -1,0 +1,79 @@
+/** What a node keeps, put together: ledger, rows, damage and leases over one index and one blob store, and the content over them. */
+import type { EventBus } from '../events/event-bus.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import { type Random, randomText } from '../lib/random.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import { type Author, createAuthor } from '../record/author.ts'
+import type { Identity } from '../record/identity.ts'
+import { createLogicalClock, type LogicalClock } from '../record/time.ts'
+import { type BlobLeases, createBlobLeases } from '../storage/blob-leases.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import type { Graces } from '../storage/collected-item.ts'
+import type { ContentKeeper, ContentReader, ContentWriter } from '../storage/content.ts'
+import { createContentKeeper } from '../storage/content-keeper.ts'
+import { createContentReader } from '../storage/content-reader.ts'
+import { type ContentRows, createContentRows } from '../storage/content-rows.ts'
+import { createContentWriter, type SparsePolicy } from '../storage/content-writer.ts'
+import { type Damage, openDamage } from '../storage/damage.ts'
+import type { IndexDb } from '../storage/index-db.ts'
+import { EPOCH_BYTES, type Ledger, newestTime, openLedger } from '../storage/ledger.ts'
+import { createLinkJournal, type LinkFiles, type LinkJournal } from '../storage/link-journal.ts'
+import { originOf } from '../topology/origins.ts'
+import type { Topology } from '../topology/topology.ts'
+
+export interface ContentStoreDeps {
+  readonly topology: Topology
+  readonly identity: Identity
+  readonly index: IndexDb
+  readonly blobs: BlobStore
+  readonly linkFiles: LinkFiles
+  readonly events: EventBus
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+export interface ContentStoreOptions {
+  /** Whether pushed manifests may lack something. */
+  readonly sparse: SparsePolicy
+  readonly graces: Graces
+}
+
+export interface ContentStore {
+  readonly ledger: Ledger
+  readonly links: LinkJournal
+  readonly rows: ContentRows
+  readonly logicalClock: LogicalClock
+  readonly author: Author
+  readonly damage: Damage
+  readonly leases: BlobLeases
+  readonly keeper: ContentKeeper
+  readonly content: ContentReader & ContentWriter & ContentKeeper
+}
+
+/** The link journal is running: it is the caller's to dispose of. */
+export async function openContentStore(
+  deps: ContentStoreDeps,
+  { sparse, graces }: ContentStoreOptions,
+): Promise<ContentStore> {
+  const { topology, identity, index, blobs, events, clock, random } = deps
+  const logger = deps.logger.child({ room: 'storage' })
+  const ledger = await openLedger({ index }, { epoch: randomText(random, EPOCH_BYTES) })
+  const damage = await openDamage({ index, events, clock, logger })
+  const links = createLinkJournal({ index, files: deps.linkFiles, clock, logger })
+  const rows = createContentRows({ ledger, links })
+  const logicalClock = createLogicalClock({ clock }, newestTime(index))
+  const author = createAuthor({ identity, logicalClock }, { realm: topology.realm })
+  const tagsMayMove = (repository: RepositoryName) =>
+    originOf(topology, repository)?.immutableTags !== true
+  const leases = createBlobLeases({ clock, random }, { keepMs: graces.unusedMs })
+  const store = { index, blobs, leases, ledger, rows, damage, events }
+  const keeper = createContentKeeper(store)
+  const content = {
+    ...createContentReader(store),
+    ...createContentWriter({ ...store, author, sparse, tagsMayMove }),
+    ...keeper,
+  }
+  return { ledger, links, rows, logicalClock, author, damage, leases, keeper, content }
+}
