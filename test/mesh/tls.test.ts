@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer, get } from 'node:https'
 import { join } from 'node:path'
-import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { connect, getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, expect, test } from 'vitest'
 import { jobsOf } from '../helpers/admin-calls.ts'
@@ -50,6 +51,19 @@ function getOnce(url: string): Promise<number | undefined> {
     })
     asking.once('error', reject)
   })
+}
+
+/** Fingerprints of the certificates that new connections are shown: of 24 some reach each thread. */
+async function presented(url: string): Promise<ReadonlySet<string>> {
+  const { hostname, port } = new URL(url)
+  const one = async () => {
+    const socket = connect({ host: hostname, port: Number(port) })
+    await once(socket, 'secureConnect')
+    const { fingerprint256 } = socket.getPeerCertificate()
+    socket.destroy()
+    return fingerprint256
+  }
+  return new Set(await Promise.all(Array.from({ length: 24 }, one)))
 }
 
 const taken = (node: NodeProcess) => node.log().split('"new certificate taken"').length - 1
@@ -186,4 +200,24 @@ test('a certificate and key that do not fit are said in one line, and nothing is
   expect(status).toBe(1)
   expect(stderr).toMatch(/does not belong to the certificate in .*hq\.crt/)
   expect(stderr).not.toMatch(/\n\s+at /)
+})
+
+test('readers speak TLS too, and take a changed certificate', async () => {
+  const { mesh, hq } = await prepare()
+  await using _ = mesh
+  const hub = mesh.node('hq')
+  await hub.start({ flags: [...hq.flags, '--readers', '2'] })
+  const image = makeImage('by readers', { layers: 1, layerBytes: 2 * MIB })
+  await pushImage(hub.url, 'demo/app', 'v1', image)
+  const blob = `${hub.url}/v2/demo/app/blobs/${image.blobs[1]?.digest}`
+  const before = await presented(hub.url)
+  expect(before.size).toBe(1)
+  expect(await Promise.all(Array.from({ length: 24 }, () => getOnce(blob)))).toEqual(
+    Array.from({ length: 24 }, () => 200),
+  )
+  await hq.write(makeCertificate({ authority: AUTHORITY }))
+  await eventually(async () => taken(hub) === 1)
+  // A moment later by the message that brings it to the threads.
+  await eventually(async () => (await presented(hub.url)).isDisjointFrom(before))
+  await comparePull(hub.url, 'demo/app', 'v1', image)
 })
