@@ -18,7 +18,8 @@ export const LAYERS: Readonly<Record<string, number>> = {
   worker: 6,
   admin: 7,
   node: 8,
-  cli: 9,
+  simulator: 9,
+  cli: 10,
 }
 
 export interface Fence {
@@ -37,6 +38,7 @@ export const FENCES: readonly Fence[] = [
     packages: ['cbor-x'],
     files: ['src/record/*codec*.ts', 'src/gossip/*codec*.ts', 'src/storage/index-*.ts'],
   },
+  { packages: ['memory-level'], files: files('simulator') },
   { packages: ['lru-cache'], files: ['src/storage/small-content.ts'] },
   { packages: ['pino'], files: ['src/lib/logger.ts'] },
   {

@@ -1,7 +1,7 @@
 import { identityFromSeed } from '../../src/record/identity.ts'
-import { createSimHub } from '../helpers/sim-network.ts'
-import { createSeededRandom } from '../simulation/seeded-random.ts'
-import { createSimClock, settle } from '../simulation/sim-clock.ts'
+import { createSeededRandom } from '../../src/simulator/seeded-random.ts'
+import { createSimClock, settle } from '../../src/simulator/sim-clock.ts'
+import { createSimHub } from '../../src/simulator/sim-network.ts'
 import { networkContract } from './network.contract.ts'
 import type { NetworkRig } from './network-steps.ts'
 

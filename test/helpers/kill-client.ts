@@ -2,7 +2,7 @@
  * A client of a node that is killed again and again. It changes things at random, keeps account of what the node has
  * acknowledged, and checks that all of it is there and nothing by halves. What was under way may have happened or not.
  */
-import type { SeededRandom } from '../simulation/seeded-random.ts'
+import type { SeededRandom } from '../../src/simulator/seeded-random.ts'
 import { bytesOf, makeBlob, makeImage, type TestBlob, type TestManifest } from './images.ts'
 import { comparePull, digestAt } from './registry-calls.ts'
 

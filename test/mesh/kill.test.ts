@@ -7,13 +7,13 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { CollectionView } from '../../src/admin/views.ts'
+import { createSeededRandom, type SeededRandom } from '../../src/simulator/seeded-random.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { makeImage } from '../helpers/images.ts'
 import { createKillClient, type KillClient } from '../helpers/kill-client.ts'
 import { startMesh } from '../helpers/mesh-process.ts'
 import type { NodeProcess } from '../helpers/node-process.ts'
 import { pushImage } from '../helpers/registry-calls.ts'
-import { createSeededRandom, type SeededRandom } from '../simulation/seeded-random.ts'
 
 /** Kills; `KILL_ROUNDS` asks for others. */
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? (process.env.CI === undefined ? 15 : 200))

@@ -1,12 +1,12 @@
 /** What must hold: at every moment for what is served, and at rest for the whole mesh. */
 import { visibleOf } from '../../src/record/history.ts'
+import type { SimNode } from '../../src/simulator/sim-node.ts'
 import { createIndexDb } from '../../src/storage/index-db.ts'
 import type { Entry } from '../../src/storage/ledger.ts'
 import { itemOf, tagsNaming } from '../../src/storage/naming.ts'
 import { flow, type Naming, neighboursOf, wants } from '../../src/topology/flow.ts'
 import { writersOf } from '../../src/topology/origins.ts'
 import type { NodeName } from '../../src/topology/topology.ts'
-import type { SimNode } from './sim-node.ts'
 import { knows, type World } from './world.ts'
 
 /** Every tag that any node serves can be pulled whole from it. */

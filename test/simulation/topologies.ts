@@ -1,9 +1,9 @@
 /** The topologies that the simulation runs: the shipped ones, and shapes with cycles and diamonds. */
 import { readFileSync } from 'node:fs'
+import { peerOf } from '../../src/simulator/sim-node.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 import { readTopology } from '../../src/topology/topology-file.ts'
 import { fillTopology, type NodeAddresses } from '../../src/topology/topology-fill.ts'
-import { peerOf } from './sim-node.ts'
 
 /** A hub, two relays, one edge that both of them feed, and the edges joined among themselves: diamonds and a cycle. */
 const DIAMOND = `

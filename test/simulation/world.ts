@@ -5,14 +5,14 @@
 import type { Reference, RepositoryName, Tag } from '../../src/oci/name.ts'
 import { merge } from '../../src/record/history.ts'
 import type { SignedRecord } from '../../src/record/tag-record.ts'
+import { createSeededRandom, type SeededRandom } from '../../src/simulator/seeded-random.ts'
+import { createSimClock, type SimClock, settle } from '../../src/simulator/sim-clock.ts'
+import { createSimHub, type SimHub } from '../../src/simulator/sim-network.ts'
+import { createSimNode, peerOf, type SimNode } from '../../src/simulator/sim-node.ts'
 import { writersOf } from '../../src/topology/origins.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 import { makeImage, makeIndex, manifestsOf, type TestManifest } from '../helpers/images.ts'
-import { createSimHub, type SimHub } from '../helpers/sim-network.ts'
 import { checkAtRest, checkServed } from './invariants.ts'
-import { createSeededRandom, type SeededRandom } from './seeded-random.ts'
-import { createSimClock, type SimClock, settle } from './sim-clock.ts'
-import { createSimNode, peerOf, type SimNode } from './sim-node.ts'
 
 export interface World {
   readonly topology: Topology

@@ -15,6 +15,7 @@ import { createJobStore } from '../../../src/queue/job-store.ts'
 import { createAuthor } from '../../../src/record/author.ts'
 import { identityFromSeed } from '../../../src/record/identity.ts'
 import { createLogicalClock } from '../../../src/record/time.ts'
+import { createSimClock } from '../../../src/simulator/sim-clock.ts'
 import { createBlobLeases } from '../../../src/storage/blob-leases.ts'
 import { createCollector } from '../../../src/storage/collector.ts'
 import { createContentRows } from '../../../src/storage/content-rows.ts'
@@ -26,7 +27,6 @@ import { createUploadSessions } from '../../../src/storage/upload-sessions.ts'
 import { wants } from '../../../src/topology/flow.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { createSimClock } from '../../simulation/sim-clock.ts'
 
 const HUB = identityFromSeed(Buffer.alloc(32, 1))
 const EDGE = identityFromSeed(Buffer.alloc(32, 2))

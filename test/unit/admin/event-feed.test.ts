@@ -5,8 +5,8 @@ import type { JobView } from '../../../src/events/mesh-event.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
+import { createSimClock, settle } from '../../../src/simulator/sim-clock.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
-import { createSimClock, settle } from '../../simulation/sim-clock.ts'
 
 function job(bytesDone: number, state: JobView['state'] = 'running'): JobView {
   const [repository, digest] = ['demo/hello' as RepositoryName, digestOf(Buffer.from('1'))]

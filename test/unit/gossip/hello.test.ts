@@ -6,11 +6,11 @@ import type { Network } from '../../../src/gossip/network.ts'
 import { type Logger, silentLogger } from '../../../src/lib/logger.ts'
 import { createNeighbours } from '../../../src/peers/neighbours.ts'
 import { encodeCbor } from '../../../src/record/cbor-codec.ts'
+import { createSeededRandom } from '../../../src/simulator/seeded-random.ts'
+import { createSimClock, settle } from '../../../src/simulator/sim-clock.ts'
+import { createSimHub } from '../../../src/simulator/sim-network.ts'
 import type { NodeName, Topology } from '../../../src/topology/topology.ts'
-import { createSimHub } from '../../helpers/sim-network.ts'
 import { peerIdOfName, starTopology } from '../../helpers/star-topology.ts'
-import { createSeededRandom } from '../../simulation/seeded-random.ts'
-import { createSimClock, settle } from '../../simulation/sim-clock.ts'
 
 const TOPOLOGY = starTopology(['edge'])
 const [hub, edge] = ['hub', 'edge'] as NodeName[] as [NodeName, NodeName]

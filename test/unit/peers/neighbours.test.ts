@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { createNeighbours, type HelloFacts } from '../../../src/peers/neighbours.ts'
+import { createSimClock } from '../../../src/simulator/sim-clock.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { starTopology } from '../../helpers/star-topology.ts'
-import { createSimClock } from '../../simulation/sim-clock.ts'
 
 const [hub, edge] = ['hub', 'edge'] as NodeName[] as [NodeName, NodeName]
 const FACTS: HelloFacts = {

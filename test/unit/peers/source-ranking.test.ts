@@ -4,9 +4,9 @@ import type { RepositoryName } from '../../../src/oci/name.ts'
 import { createHolders } from '../../../src/peers/holders.ts'
 import { createSourceRanking } from '../../../src/peers/source-ranking.ts'
 import { createTransferMeter } from '../../../src/peers/transfer-meter.ts'
+import { createSimClock } from '../../../src/simulator/sim-clock.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { createSimClock } from '../../simulation/sim-clock.ts'
 
 const repository = 'demo/hello' as RepositoryName
 const digest = `sha256:${'0'.repeat(64)}` as Digest

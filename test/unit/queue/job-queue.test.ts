@@ -7,10 +7,10 @@ import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
 import type { PullPlan } from '../../../src/planner/planner.ts'
 import { createJobQueue, type JobQueue } from '../../../src/queue/job-queue.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
+import { createSeededRandom } from '../../../src/simulator/seeded-random.ts'
+import { createSimClock, settle } from '../../../src/simulator/sim-clock.ts'
 import { createIndexDb, type IndexBackend } from '../../../src/storage/index-db.ts'
 import { bytesOf, makeBlob } from '../../helpers/images.ts'
-import { createSeededRandom } from '../../simulation/seeded-random.ts'
-import { createSimClock, settle } from '../../simulation/sim-clock.ts'
 
 const REPOSITORY = 'team/app' as RepositoryName
 const digestOf = (content: string) => makeBlob(bytesOf(content, 8)).digest

@@ -10,13 +10,13 @@ import {
   type GossipVerdict,
   MAX_FRAME_BYTES,
   type Network,
-} from '../../src/gossip/network.ts'
-import { reasonOf } from '../../src/lib/abort.ts'
-import type { Clock } from '../../src/lib/clock.ts'
-import { EntrepotError } from '../../src/lib/errors.ts'
-import type { Random } from '../../src/lib/random.ts'
-import type { PeerId } from '../../src/record/peer-id.ts'
-import { MAX_RECORD_BYTES } from '../../src/record/tag-record.ts'
+} from '../gossip/network.ts'
+import { reasonOf } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import { EntrepotError } from '../lib/errors.ts'
+import type { Random } from '../lib/random.ts'
+import type { PeerId } from '../record/peer-id.ts'
+import { MAX_RECORD_BYTES } from '../record/tag-record.ts'
 
 export interface SimHubOptions {
   /** Probability that one announcement on one link is lost. */

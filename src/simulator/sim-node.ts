@@ -1,24 +1,24 @@
 /** One node of a simulation: the real core over memory, a simulated network and simulated time. */
 import { MemoryLevel } from 'memory-level'
-import { createEventBus } from '../../src/events/event-bus.ts'
-import type { Clock } from '../../src/lib/clock.ts'
-import { silentLogger } from '../../src/lib/logger.ts'
-import type { Random } from '../../src/lib/random.ts'
-import { type Core, createCore } from '../../src/node/core.ts'
-import type { Digest } from '../../src/oci/digest.ts'
-import { createNeighbours } from '../../src/peers/neighbours.ts'
-import { type Identity, identityFromSeed } from '../../src/record/identity.ts'
-import type { PeerId } from '../../src/record/peer-id.ts'
-import { createIndexDb, type IndexBackend } from '../../src/storage/index-db.ts'
+import { createEventBus } from '../events/event-bus.ts'
+import type { Clock } from '../lib/clock.ts'
+import { silentLogger } from '../lib/logger.ts'
+import type { Random } from '../lib/random.ts'
+import { type Core, createCore } from '../node/core.ts'
+import type { Digest } from '../oci/digest.ts'
+import { createNeighbours } from '../peers/neighbours.ts'
+import { type Identity, identityFromSeed } from '../record/identity.ts'
+import type { PeerId } from '../record/peer-id.ts'
+import { createIndexDb, type IndexBackend } from '../storage/index-db.ts'
 import {
   createMemoryBlobStore,
   createMemoryDisk,
   type MemoryDisk,
-} from '../../src/storage/memory-blob-store.ts'
-import { createUploadSessions } from '../../src/storage/upload-sessions.ts'
-import { neighboursOf } from '../../src/topology/flow.ts'
-import type { NodeName, Topology } from '../../src/topology/topology.ts'
-import type { SimHub } from '../helpers/sim-network.ts'
+} from '../storage/memory-blob-store.ts'
+import { createUploadSessions } from '../storage/upload-sessions.ts'
+import { neighboursOf } from '../topology/flow.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
+import type { SimHub } from './sim-network.ts'
 import { createSimSource } from './sim-source.ts'
 
 /** Writers push straight into the store here. */
@@ -138,12 +138,12 @@ function crashable(backend: IndexBackend, signal: AbortSignal): IndexBackend {
     get: (target, property) => {
       if (property === 'batch' && signal.aborted) return () => new Promise(() => {})
       const value: unknown = Reflect.get(target, property, target)
-      return typeof value === 'function' ? value.bind(target) : value
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
     },
   })
 }
 
-export function identityOfNode(name: NodeName): Identity {
+function identityOfNode(name: NodeName): Identity {
   return identityFromSeed(Buffer.alloc(32, name))
 }
 

@@ -1,6 +1,6 @@
 /** Simulated time: nothing sleeps. Whoever waits is resumed in the order of due time, then of arrival. */
-import { reasonOf } from '../../src/lib/abort.ts'
-import type { Clock } from '../../src/lib/clock.ts'
+import { reasonOf } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
 
 export interface SimClock extends Clock {
   /** Moves to the next due time and resumes who waits for it. @returns false when nobody waits before `untilMs`. */

@@ -1,6 +1,6 @@
 /** Chance that can be run again: a counter hashed with the seed. */
 import { createHash } from 'node:crypto'
-import type { Random } from '../../src/lib/random.ts'
+import type { Random } from '../lib/random.ts'
 
 export interface SeededRandom extends Random {
   /** A whole number in [0, below). */

@@ -1,16 +1,26 @@
 /** Content of other simulated nodes: what their registry would answer, with cuts, delays and wrong bytes. */
-import type { Clock } from '../../src/lib/clock.ts'
-import type { Random } from '../../src/lib/random.ts'
-import { flow } from '../../src/topology/flow.ts'
-import type { NodeName, Topology } from '../../src/topology/topology.ts'
-import type { RegistrySource } from '../../src/transfer/registry-source.ts'
-import type { SimHub } from '../helpers/sim-network.ts'
-import type { SimNode } from './sim-node.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import type { Core } from '../node/core.ts'
+import type { Identity } from '../record/identity.ts'
+import type { MemoryDisk } from '../storage/memory-blob-store.ts'
+import { flow } from '../topology/flow.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
+import type { RegistrySource } from '../transfer/registry-source.ts'
+import type { SimHub } from './sim-network.ts'
+
+/** Another node, as far as its registry is concerned. */
+export interface SimPeer {
+  readonly identity: Pick<Identity, 'peerId'>
+  readonly disk: { readonly disk: MemoryDisk }
+  /** Undefined while its process is down. */
+  readonly core: Pick<Core, 'content'> | undefined
+}
 
 export interface SimSourceDeps {
   readonly topology: Topology
   readonly self: NodeName
-  readonly nodes: ReadonlyMap<NodeName, SimNode>
+  readonly nodes: ReadonlyMap<NodeName, SimPeer>
   readonly clock: Clock
   readonly random: Random
   readonly hub: SimHub
