@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 /** Milliseconds. Real nodes start, dial and catch up; on two busy cores that takes tens of seconds. */
 const MESH_TIMEOUT = 120_000
+/** Milliseconds. Nodes are cut off, killed and started again, many times in the full run. */
+const FAULTS_TIMEOUT = 600_000
 /** Milliseconds. Real clients pull and push whole images, and a container daemon starts first. */
 const CLIENTS_TIMEOUT = 180_000
 
@@ -58,12 +60,22 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: FAULTS_TIMEOUT,
+          hookTimeout: FAULTS_TIMEOUT,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
           name: 'clients',
           include: ['test/clients/**/*.test.ts'],
           testTimeout: CLIENTS_TIMEOUT,
           hookTimeout: CLIENTS_TIMEOUT,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -24,6 +24,15 @@ export interface MeshOptions extends NodeOptions {
   readonly start?: readonly string[]
   /** Of the endpoints; with `https` each node needs flags with its certificate. Default: `http`. */
   readonly scheme?: 'http' | 'https'
+  /** Where each node runs. Default: on loopback, at ports of its own. */
+  readonly place?: (name: NodeName) => Place
+}
+
+/** Where a node runs: its addresses, and the command that puts a process there. */
+export interface Place {
+  readonly endpoint: string
+  readonly mesh: string
+  readonly within: readonly string[]
 }
 
 /** Text of a topology, or a file of `topologies/`. */
@@ -32,23 +41,26 @@ export type TopologySource = { readonly text: string } | { readonly file: string
 /** Resolves when every node that is to start is ready. Ends everything when one does not. */
 export async function startMesh(
   source: TopologySource,
-  { start, scheme = 'http', ...nodeOptions }: MeshOptions = {},
+  { start, scheme = 'http', place, ...nodeOptions }: MeshOptions = {},
 ): Promise<MeshProcess> {
   await using building = new AsyncDisposableStack()
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-mesh-'))
   building.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }))
 
   const text = 'text' in source ? source.text : await readFile(shippedFile(source.file), 'utf8')
-  const addresses = new Map<NodeName, NodeAddresses>()
-  for (const name of namesOf(text)) {
+  const onLoopback = async (): Promise<Place> => {
     const registry = building.use(await reservePort())
     const mesh = building.use(await reservePort())
+    const endpoint = `${scheme}://127.0.0.1:${registry.port}`
+    return { endpoint, mesh: `/ip4/127.0.0.1/tcp/${mesh.port}`, within: [] }
+  }
+  const addresses = new Map<NodeName, NodeAddresses>()
+  const commands = new Map<NodeName, readonly string[]>()
+  for (const name of namesOf(text)) {
     const { peerId } = await loadOrCreateIdentity(identityPath(join(directory, name)))
-    addresses.set(name, {
-      endpoint: `${scheme}://127.0.0.1:${registry.port}`,
-      mesh: `/ip4/127.0.0.1/tcp/${mesh.port}`,
-      peerId,
-    })
+    const { within, ...where } = place?.(name) ?? (await onLoopback())
+    addresses.set(name, { ...where, peerId })
+    commands.set(name, within)
   }
   const topologyFile = join(directory, 'topology.yaml')
   await writeFile(topologyFile, fillTopology(text, addresses))
@@ -63,6 +75,7 @@ export async function startMesh(
           peerId,
           dataDirectory: join(directory, name),
           topologyFile,
+          within: commands.get(name) ?? [],
         },
         nodeOptions,
       ),

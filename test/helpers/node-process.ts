@@ -13,6 +13,8 @@ export interface NodeFacts {
   readonly peerId: string
   readonly dataDirectory: string
   readonly topologyFile: string
+  /** Command that places the process, e.g. into a network namespace; before `wrapper`. */
+  readonly within?: readonly string[]
 }
 
 export interface NodeOptions {
@@ -67,11 +69,11 @@ export function createNodeProcess(facts: NodeFacts, initial: NodeOptions = {}): 
     if (isRunning()) throw new Error(`node ${facts.name} runs already; stop it first`)
     options = { ...options, ...changed }
     const { flags = [], env = {}, wrapper = [] } = options
-    const { topologyFile, name, dataDirectory } = facts
+    const { topologyFile, name, dataDirectory, within = [] } = facts
     const where = ['--topology', topologyFile, '--node', name, '--data', dataDirectory]
     // With its parent: a test run that is killed leaves no nodes behind.
     const node = [process.execPath, MAIN, 'serve', ...where, '--with-parent', ...flags]
-    const [program = process.execPath, ...rest] = [...wrapper, ...node]
+    const [program = process.execPath, ...rest] = [...within, ...wrapper, ...node]
     const started = spawn(program, rest, {
       env: { ...ownEnvironment(), ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
