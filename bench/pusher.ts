@@ -9,6 +9,8 @@ export interface Pusher extends AsyncDisposable {
   layer(blob: TestBlob): Promise<void>
   /** Its blobs, then the manifest under the tag. */
   image(image: TestManifest, tag: string): Promise<void>
+  /** The manifest of an image that is there, under one more tag. */
+  tag(image: TestManifest, tag: string): Promise<void>
 }
 
 /** Silence for so long is a failure, milliseconds: a slow disk makes a large blob durable in less. */
@@ -44,6 +46,9 @@ export function openPusher(url: string, repository: string): Pusher {
     await send('PUT', `${location.pathname}${location.search}`, 201, body)
   }
 
+  const put = async (image: TestManifest, tag: string) => {
+    await send('PUT', `/v2/${repository}/manifests/${tag}`, 201, image)
+  }
   const blob = async (one: TestBlob) => {
     const raw = { ...one, mediaType: 'application/octet-stream' }
     await finish(await begin(), raw, raw)
@@ -58,8 +63,9 @@ export function openPusher(url: string, repository: string): Pusher {
     },
     image: async (image, tag) => {
       for (const part of image.blobs) await blob(part)
-      await send('PUT', `/v2/${repository}/manifests/${tag}`, 201, image)
+      await put(image, tag)
     },
+    tag: put,
     [Symbol.asyncDispose]: () => client.close(),
   }
 }
