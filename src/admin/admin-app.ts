@@ -1,5 +1,5 @@
 /** The administration API and the health of the node. Reading asks the same access as the registry; acting needs loopback. */
-import { type Context, Hono } from 'hono'
+import { Hono } from 'hono'
 import type { Access } from '../access/access.ts'
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobView } from '../events/mesh-event.ts'
@@ -11,28 +11,22 @@ import type { Planner } from '../planner/planner.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import type { Collector } from '../storage/collector.ts'
 import type { Ledger } from '../storage/ledger.ts'
-import type { Topology } from '../topology/topology.ts'
-import {
-  type AdminBindings,
-  type AdminContext,
-  type Refusal,
-  refuseActing,
-  refuseReading,
-} from './caller.ts'
+import { type AdminBindings, type AdminContext, refuseActing, refuseReading } from './caller.ts'
 import { runCollector } from './collect.ts'
 import { streamEvents } from './event-stream.ts'
+import { failure, refused } from './failure.ts'
+import { addMeshRoutes, type MeshRoutesDeps } from './mesh-routes.ts'
 import { openApiDocument } from './openapi.ts'
-import { viewRecords } from './records-view.ts'
+import { type RecordsViewDeps, viewBehind, viewRecords } from './records-view.ts'
 import { JOB_STATES, type RecordsPage, type RecordsView, type StatusView } from './views.ts'
 
-export interface AdminDeps {
+export interface AdminDeps extends MeshRoutesDeps, RecordsViewDeps {
   readonly access: Access
   readonly status: () => StatusView
   readonly queue: Pick<JobQueue, 'list' | 'get' | 'hold' | 'retry'>
   readonly ledger: Pick<Ledger, 'entry' | 'entriesOf'>
   readonly planner: Planner
   readonly collector: Pick<Collector, 'plan' | 'collect'>
-  readonly topology: Topology
   readonly events: EventBus
   readonly clock: Clock
   readonly logger: Logger
@@ -51,7 +45,10 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings 
 
   app.get('/healthz', (context) => context.json({ status: 'alive' }))
   app.get('/readyz', (context) => {
-    if (status().isReady) return context.json({ status: 'ready' })
+    const { isReady, time } = status()
+    // It serves what it has: only who pushes has to go elsewhere.
+    const writing = time.refusal === undefined ? {} : { writing: time.refusal }
+    if (isReady) return context.json({ status: 'ready', ...writing })
     return context.json(
       { status: 'starting', waitingFor: 'the mesh to be joined, or a directory to be adopted' },
       503,
@@ -62,6 +59,7 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings 
     const refusal = refuseReading(access, context)
     return refusal === undefined ? next() : refused(context, refusal)
   })
+  addMeshRoutes(app, deps)
   app.get('/api/v1/status', (context) => context.json(status()))
   app.get('/api/v1/openapi.json', (context) => context.json(openApiDocument(status().version)))
   let streams = 0
@@ -132,8 +130,9 @@ export function createAdminApp(deps: AdminDeps): Hono<{ Bindings: AdminBindings 
     if (parsed === undefined)
       return failure(context, 400, 'NAME_INVALID', 'expected a tag or a digest')
     const entry = ledger.entry({ repository: name, reference: parsed })
-    const records = entry === undefined ? [] : [await viewRecords(entry, deps)]
-    return context.json({ records })
+    if (entry === undefined) return context.json({ records: [] })
+    const neighbours = viewBehind(entry, deps, status().neighbours)
+    return context.json({ records: [{ ...(await viewRecords(entry, deps)), neighbours }] })
   })
 
   app.post('/api/v1/gc', async (context) => {
@@ -190,17 +189,4 @@ function newestOfEach(jobs: readonly JobView[]): JobView[] {
 function limitOf(context: AdminContext): number {
   const limit = Number(context.req.query('limit') ?? PAGE.default)
   return Number.isInteger(limit) && limit > 0 ? Math.min(limit, PAGE.max) : PAGE.default
-}
-
-function refused(context: AdminContext, { status, code, message }: Refusal): Response {
-  return failure(context, status, code, message)
-}
-
-function failure(
-  context: Context,
-  status: 400 | 401 | 403 | 404 | 409 | 500 | 503,
-  code: string,
-  message: string,
-): Response {
-  return context.json({ error: { code, message } }, status)
 }

@@ -1,6 +1,8 @@
 /** The OpenAPI document, made from the schemas that are also the types of the answers. */
 import { z } from 'zod'
+import { CONVERGENCE, TOPOLOGY } from './convergence-view.ts'
 import { COLLECTION, FAILURE, JOB, JOBS_PAGE, RECORDS_PAGE, STATUS } from './views.ts'
+import { WHY } from './why-view.ts'
 
 type Method = 'get' | 'post'
 
@@ -47,6 +49,25 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'What the node knows, holds and plans',
     parameters: ['repository', 'reference', 'limit', 'after'],
     answer: RECORDS_PAGE,
+  },
+  {
+    path: '/api/v1/topology',
+    method: 'get',
+    summary: 'The nodes of the mesh and where their registries are',
+    answer: TOPOLOGY,
+  },
+  {
+    path: '/api/v1/convergence',
+    method: 'get',
+    summary: 'What the node has still to do, its lag, and how far it and its readers have read',
+    answer: CONVERGENCE,
+  },
+  {
+    path: '/api/v1/why',
+    method: 'get',
+    summary: 'Why an image is here or is not; with node, what the topology says of another node',
+    parameters: ['repository', 'reference', 'node'],
+    answer: WHY,
   },
   {
     path: '/api/v1/gc',

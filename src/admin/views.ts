@@ -23,6 +23,7 @@ export const JOB = z.object({
   bytesTotal: z.int().optional(),
   attempts: z.int(),
   reason: z.string().optional(),
+  cause: z.enum(['no-holder', 'failed', 'local-fault']).optional(),
   nextTryAtMs: z.number().optional(),
   createdAtMs: z.number(),
   changedAtMs: z.number(),
@@ -37,6 +38,7 @@ const NEIGHBOUR = z.object({
   generation: z.int().optional(),
   /** It runs another topology than this node. */
   differs: z.boolean().optional(),
+  /** Its clock minus that of this node. */
   clockOffsetMs: z.number().optional(),
   lastError: z.string().optional(),
 })
@@ -51,6 +53,13 @@ export const STATUS = z.object({
   endpoint: z.string(),
   startedAtMs: z.number(),
   isReady: z.boolean(),
+  time: z.object({
+    /** Mesh time minus the clock of this node, and the nodes whose clocks say so. */
+    offsetMs: z.number(),
+    sources: z.array(z.string()).readonly(),
+    /** Why pushes and deletes are refused: the clock is wrong. */
+    refusal: z.string().optional(),
+  }),
   feed: z.object({ epoch: z.string(), head: z.int() }),
   neighbours: z.array(NEIGHBOUR),
   jobs: z.partialRecord(z.enum(JOB_STATES), z.int()),
@@ -60,12 +69,29 @@ export const STATUS = z.object({
 export const RECORD = z.object({
   id: z.string(),
   kind: z.enum(['put', 'delete']),
+  /** Of concurrent pushes one is the winner, the others lost; replaced: a record that is kept has seen it. */
+  role: z.enum(['visible', 'winner', 'loser', 'replaced', 'delete']),
   /** Node name, or the peer id where no node of the topology has it. */
   writer: z.string(),
   /** ISO 8601, of the logical time. */
   time: z.string(),
+  /** What its author knew: by writer, the time of the newest record. */
+  seen: z.record(z.string(), z.string()),
   digest: z.string().optional(),
   size: z.int().optional(),
+  /** The node serves it: under the reference, or as a loser under its tag. */
+  isServed: z.boolean().optional(),
+  /** The tag of a loser, where the origin keeps them. */
+  tag: z.string().optional(),
+})
+
+const BEHIND = z.object({
+  node: z.string(),
+  state: z.enum(['up', 'down']),
+  /** Of the digests that are known here, those that it said it holds. */
+  holds: z.array(z.string()),
+  /** It did not say that it holds what is visible; absent where it says nothing to this node. */
+  isBehind: z.boolean().optional(),
 })
 
 export const RECORDS = z.object({
@@ -80,6 +106,8 @@ export const RECORDS = z.object({
   deletedAtOrigin: z.boolean(),
   /** What the planner says: nothing to do and why, or what it would do. */
   plan: z.string(),
+  /** Only where one reference is asked for. */
+  neighbours: z.array(BEHIND).optional(),
 })
 
 /** Pass it as `after` for the next page; absent at the end. */

@@ -39,6 +39,11 @@ function adoptionText({ repositories, found, added, findings, isDone }: Adoption
     `found ${repositories} ${repositories === 1 ? 'repository' : 'repositories'}: ${text(found)}`,
     `new in the index: ${text(added)}`,
     ...(findings === 0 ? [] : [`not as it should be: ${count(findings, 'thing')}, listed above`]),
+    ...(added.manifests + added.tags === 0
+      ? []
+      : [
+          'nothing is signed yet: a node that may write these repositories does that at its next start',
+        ]),
     ...(isDone
       ? []
       : [

@@ -1,5 +1,6 @@
 /** The demo: push a small image at its writer, show how it reaches every node, and say how to go on by hand. */
 import type { JobView } from '../events/mesh-event.ts'
+import { bytesText } from '../lib/bytes-text.ts'
 import { systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { RepositoryName, Tag } from '../oci/name.ts'
@@ -10,7 +11,7 @@ import { createDisplay, levelLines, type NodeProgress } from './display.ts'
 import { readEvents } from './live-events.ts'
 import type { LocalMesh, LocalNode } from './local-mesh.ts'
 import { nextSteps } from './next-steps.ts'
-import { bytesText, print } from './output.ts'
+import { print } from './output.ts'
 import { spreadOf } from './spread.ts'
 
 const REPOSITORY = 'demo/hello' as RepositoryName

@@ -1,5 +1,5 @@
 /** The live display of a spreading image: one line a node, drawn over on a terminal, plain lines elsewhere. */
-import { bytesText } from './output.ts'
+import { bytesText } from '../lib/bytes-text.ts'
 
 export interface NodeProgress {
   readonly name: string

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { runCollector } from '../admin/collect.ts'
 import type { CollectionView } from '../admin/views.ts'
 import { createEventBus } from '../events/event-bus.ts'
+import { bytesText } from '../lib/bytes-text.ts'
 import { systemClock } from '../lib/clock.ts'
 import { durationText } from '../lib/duration.ts'
 import { EntrepotError } from '../lib/errors.ts'
@@ -16,7 +17,7 @@ import { createCollector } from '../storage/collector.ts'
 import { createContentRows } from '../storage/content-rows.ts'
 import { createUploadSessions } from '../storage/upload-sessions.ts'
 import { askNode } from './node-api.ts'
-import { bytesText, print, printJson, table } from './output.ts'
+import { print, printJson, table } from './output.ts'
 
 interface Options extends Pick<NodeFlags, 'keepSuperseded' | 'keepUnused'> {
   readonly url: string

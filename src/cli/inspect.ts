@@ -1,65 +1,28 @@
-/** `entrepot status|jobs|records`: what a running node says of itself. */
-import { type Command, Option } from 'commander'
+/** `entrepot status|records`: what a running node says of itself. */
+import type { Command } from 'commander'
 import type { RecordsView, StatusView } from '../admin/views.ts'
-import type { JobView } from '../events/mesh-event.ts'
-import { EntrepotError } from '../lib/errors.ts'
+import { parseImage } from './image-name.ts'
 import { askNode } from './node-api.ts'
-import { bytesText, print, printJson, table } from './output.ts'
-
-interface Options {
-  readonly url: string
-  readonly tlsCa?: string
-  readonly json?: boolean
-}
-
-const DEFAULT_URL = process.env.ENTREPOT_URL ?? 'http://127.0.0.1:5000'
+import { type NodeOptions, nodeCommand } from './node-command.ts'
+import { print, printJson, table } from './output.ts'
+import { recordsText } from './records-text.ts'
 
 export function addInspectCommands(program: Command): void {
-  const command = (name: string, description: string) =>
-    program
-      .command(name)
-      .description(description)
-      .option('--url <url>', 'registry address of the node', DEFAULT_URL)
-      .addOption(
-        new Option('--tls-ca <file>', 'authority of its certificate, PEM').env('ENTREPOT_TLS_CA'),
-      )
-      .option('--json', 'print the answer as JSON')
-
-  command('status', 'the node, its neighbours and what it is doing').action(
-    async ({ url, tlsCa, json }: Options) => {
+  nodeCommand(program, 'status', 'the node, its neighbours and what it is doing').action(
+    async ({ url, tlsCa, json }: NodeOptions) => {
       const status = await askNode<StatusView>(url, '/api/v1/status', { tlsCa })
       if (json === true) printJson(status)
       else print(statusText(status))
     },
   )
 
-  command('jobs', 'transfers: open ones, and the last that ended')
-    .option('--state <state>', 'only jobs in this state')
-    .option('--cancel <id>', 'hold a job until a retry or newer news')
-    .option('--retry <id>', 'run a held or waiting job now')
-    .action(async (options: Options & { state?: string; cancel?: string; retry?: string }) => {
-      const { url, tlsCa, json, state, cancel, retry } = options
-      const act = cancel === undefined ? (['retry', retry] as const) : (['cancel', cancel] as const)
-      if (act[1] !== undefined) {
-        const path = `/api/v1/jobs/${encodeURIComponent(act[1])}/${act[0]}`
-        const job = await askNode<JobView>(url, path, { method: 'POST', tlsCa })
-        if (json === true) printJson(job)
-        else print(jobsText([job]))
-        return
-      }
-      const query = state === undefined ? '' : `?state=${encodeURIComponent(state)}`
-      const { jobs } = await askNode<{ readonly jobs: readonly JobView[] }>(
-        url,
-        `/api/v1/jobs${query}`,
-        { tlsCa },
-      )
-      if (json === true) printJson(jobs)
-      else print(jobs.length === 0 ? 'no jobs' : jobsText(jobs))
-    })
-
-  command('records', 'what the node knows, holds and plans for REPOSITORY or REPOSITORY:TAG')
+  nodeCommand(
+    program,
+    'records',
+    'what the node knows, holds and plans for REPOSITORY or REPOSITORY:TAG',
+  )
     .argument('<image>', 'REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST')
-    .action(async (image: string, { url, tlsCa, json }: Options) => {
+    .action(async (image: string, { url, tlsCa, json }: NodeOptions) => {
       const { repository, reference } = parseImage(image)
       const query = new URLSearchParams({
         repository,
@@ -80,17 +43,11 @@ export function addInspectCommands(program: Command): void {
     })
 }
 
-function parseImage(image: string): { repository: string; reference?: string } {
-  const match = /^([^:@]+)(?:@(.+)|:([^/]+))?$/.exec(image)
-  const [, repository, digest, tag] = match ?? []
-  if (repository === undefined) {
-    throw new EntrepotError(
-      'CONFIG_INVALID',
-      `expected REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST, got ${image}`,
-    )
-  }
-  const reference = digest ?? tag
-  return reference === undefined ? { repository } : { repository, reference }
+/** Nothing where two clocks agree as well as NTP lets them. */
+function clockText(offsetMs: number | undefined): string {
+  const seconds = Math.round((offsetMs ?? 0) / 1_000)
+  if (seconds === 0) return ''
+  return `clock ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead' : 'behind'}`
 }
 
 function statusText(status: StatusView): string {
@@ -98,6 +55,7 @@ function statusText(status: StatusView): string {
   const head = table([
     ['node', `${status.node} of realm ${status.realm}, entrepot ${status.version}`],
     ['state', status.isReady ? 'ready' : 'starting'],
+    ...(status.time.refusal === undefined ? [] : [['signs nothing', status.time.refusal]]),
     ['peer id', status.peerId],
     ['topology', `generation ${status.generation}, ${status.topologyHash.slice(0, 12)}`],
     ['feed', `${status.feed.head} changes`],
@@ -109,46 +67,14 @@ function statusText(status: StatusView): string {
         .join(', '),
     ],
   ])
-  const rows = status.neighbours.map(({ name, state, sinceMs, isSource, differs, lastError }) => [
-    `  ${name}`,
-    state,
-    `since ${new Date(sinceMs).toISOString()}`,
-    isSource ? 'source' : '',
-    differs === true ? 'RUNS ANOTHER TOPOLOGY' : '',
-    state === 'down' ? (lastError ?? '') : '',
+  const rows = status.neighbours.map((neighbour) => [
+    `  ${neighbour.name}`,
+    neighbour.state,
+    `since ${new Date(neighbour.sinceMs).toISOString()}`,
+    neighbour.isSource ? 'source' : '',
+    clockText(neighbour.clockOffsetMs),
+    neighbour.differs === true ? 'RUNS ANOTHER TOPOLOGY' : '',
+    neighbour.state === 'down' ? (neighbour.lastError ?? '') : '',
   ])
   return rows.length === 0 ? head : `${head}\nneighbours\n${table(rows)}`
-}
-
-function jobsText(jobs: readonly JobView[]): string {
-  return table([
-    ['STATE', 'BYTES', 'TRIES', 'JOB', 'REFERENCES', 'WHY'],
-    ...jobs.map((job) => [
-      job.phase === undefined ? job.state : `${job.state} (${job.phase})`,
-      job.bytesTotal === undefined
-        ? '-'
-        : `${bytesText(job.bytesDone)}/${bytesText(job.bytesTotal)}`,
-      String(job.attempts),
-      job.id,
-      job.references.join(','),
-      job.reason ?? '',
-    ]),
-  ])
-}
-
-function recordsText(view: RecordsView): string {
-  const head = table([
-    ['key', `${view.repository} ${view.reference}`],
-    ['visible', view.visible ?? (view.deletedAtOrigin ? 'nothing: deleted at origin' : 'nothing')],
-    ['held', view.held ?? 'nothing'],
-    ['plan', view.plan],
-  ])
-  const rows = view.known.map(({ kind, writer, time, digest, size }) => [
-    `  ${kind}`,
-    `by ${writer}`,
-    time,
-    digest ?? '',
-    size === undefined ? '' : bytesText(size),
-  ])
-  return `${head}\nrecords\n${table(rows)}`
 }

@@ -38,16 +38,3 @@ export function findingText({ kind, path, expected, came, todo, repair }: Findin
   const what = `${kind} ${path}\n  expected ${expected}; came ${came}`
   return `${what}\n  ${repair === undefined ? todo : `repaired: ${repair}`}`
 }
-
-/** e.g. `8.4 MB`: powers of ten, as disks and links are sold. */
-export function bytesText(bytes: number): string {
-  if (bytes < 1_000) return `${bytes} B`
-  for (const [unit, size] of [
-    ['GB', 1e9],
-    ['MB', 1e6],
-    ['kB', 1e3],
-  ] as const) {
-    if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`
-  }
-  return `${bytes} B`
-}

@@ -3,14 +3,17 @@ import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { codeOf } from '../lib/errors.ts'
 import { addAdoptCommand } from './adopt.ts'
+import { addConvergedCommand } from './converged.ts'
 import { addGcCommand } from './gc.ts'
 import { addIdentityCommands } from './identity.ts'
 import { addInspectCommands } from './inspect.ts'
+import { addJobsCommands } from './jobs.ts'
 import { failureText } from './output.ts'
 import { addServeCommand } from './serve.ts'
 import { addTopologyCommands } from './topology.ts'
 import { addUpCommand } from './up.ts'
 import { addVerifyCommand } from './verify.ts'
+import { addWhyCommand } from './why.ts'
 
 const [FAILED, USAGE] = [1, 2]
 
@@ -31,6 +34,9 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   addIdentityCommands(program)
   addTopologyCommands(program)
   addInspectCommands(program)
+  addJobsCommands(program)
+  addWhyCommand(program)
+  addConvergedCommand(program)
   addGcCommand(program)
   addAdoptCommand(program)
   addVerifyCommand(program)

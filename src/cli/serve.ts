@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { ANONYMOUS_RIGHTS } from '../access/access.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import { LOG_LEVELS } from '../lib/logger.ts'
+import { giveBackSpareMemory } from '../lib/spare-memory.ts'
 import { type NodeFlags, resolveConfig } from '../node/config.ts'
 import { createNode, type MeshNode } from '../node/create-node.ts'
 import { SPARSE_POLICIES } from '../storage/content-writer.ts'
@@ -98,6 +99,7 @@ async function serve(
   refuseMissingEndpoint(topology, config.node)
   const stopped = untilStopped(flags.withParent === true)
   const node = await createNode(config, topology)
+  giveBackSpareMemory()
   print(
     `ready: node ${config.node} of ${topology.realm}, registry ${node.url}, peer id ${node.peerId}`,
   )

@@ -4,7 +4,7 @@ import { flow, type Naming, neighboursOf } from '../topology/flow.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 
 /** A tag of its own needs no other name to be let through. */
-const NAMED_BY_NOTHING: Naming = { tagsNaming: async () => [] }
+const NAMED_BY_NOTHING: Naming = { tagsNaming: async function* () {} }
 
 /** Nodes that the tag reaches, nearest first, each with its distance from the writer along links that let it through. */
 export async function spreadOf(

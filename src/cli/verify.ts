@@ -1,11 +1,12 @@
 /** `entrepot verify`: reads and hashes everything in a data directory, and says what is damaged; repairs what it can. */
 import type { Command } from 'commander'
+import { bytesText } from '../lib/bytes-text.ts'
 import { systemClock } from '../lib/clock.ts'
 import { systemRandom } from '../lib/random.ts'
 import { openDataDirectory } from '../node/data-directory.ts'
 import type { Finding } from '../storage/finding.ts'
 import { type Verification, verifyDirectory } from '../storage/verification.ts'
-import { bytesText, findingText, print } from './output.ts'
+import { findingText, print } from './output.ts'
 
 interface Options {
   readonly data: string

@@ -13,6 +13,18 @@ export type Arrival =
 export type JobState = 'queued' | 'running' | 'waiting' | 'held' | 'done' | 'superseded' | 'gone'
 export type JobPhase = 'manifest' | 'missing' | 'blobs' | 'commit'
 
+/** Why a try ended in vain: nobody who has it is there, it did not come from one that may have it, or this node could not keep it. */
+export type WaitCause = 'no-holder' | 'failed' | 'local-fault'
+
+/** One of several pushes of a tag. */
+export interface ConflictPart {
+  /** Peer id. */
+  readonly writer: string
+  readonly digest: Digest
+  /** Milliseconds since the Unix epoch, of the logical time. */
+  readonly timeMs: number
+}
+
 /** What a job looks like from outside; also the shape of `/api/v1/jobs`. */
 export interface JobView {
   /** `repository@digest`: one job for both together. */
@@ -29,6 +41,8 @@ export interface JobView {
   readonly attempts: number
   /** Why it waits or ended, for a person. */
   readonly reason?: string
+  /** Of a job that waits after a try. */
+  readonly cause?: WaitCause
   /** Milliseconds since the Unix epoch. */
   readonly nextTryAtMs?: number
   readonly createdAtMs: number
@@ -44,6 +58,21 @@ export type CollectedKind = 'manifest' | 'link' | 'blob' | 'stage' | 'upload'
 export type MeshEvent =
   /** A record that this node did not know is stored: known, relayed, maybe wanted. */
   | { readonly kind: 'record-stored'; readonly signed: SignedRecord; readonly arrival: Arrival }
+  /** A record from the future is kept aside until its time: relayed, not applied. */
+  | {
+      readonly kind: 'record-parked'
+      readonly signed: SignedRecord
+      readonly arrival: Exclude<Arrival, { readonly via: 'push' }>
+    }
+  /** This writer's clock is too far off to sign anything: why; without a reason it is right again. */
+  | { readonly kind: 'writer-clock'; readonly reason?: string }
+  /** A neighbour floods this node or sends what no honest node does; raised once until it was quiet for long. */
+  | {
+      readonly kind: 'peer-cut-off'
+      readonly node: NodeName
+      readonly reason: string
+      readonly cutOffMs: number
+    }
   /** A record was refused; raised once per writer and reason. */
   | {
       readonly kind: 'record-refused'
@@ -53,6 +82,13 @@ export type MeshEvent =
     }
   /** A writer's key is in two places: two records of one identity. */
   | { readonly kind: 'writer-cloned'; readonly writer: string; readonly key: RecordKey }
+  /** Pushes that did not know of each other fought over a tag; raised once for each change of who won and who lost. */
+  | {
+      readonly kind: 'conflict'
+      readonly key: RecordKey
+      readonly winner: ConflictPart
+      readonly losers: readonly ConflictPart[]
+    }
   /** What the node serves for a reference changed; digest undefined = it serves nothing any more. */
   | { readonly kind: 'visible-changed'; readonly key: RecordKey; readonly digest?: Digest }
   /** A neighbour holds what it shows for a reference. */
@@ -64,6 +100,13 @@ export type MeshEvent =
     }
   /** A neighbour's feed began again (wiped disk, restored backup): what it held before says nothing any more. */
   | { readonly kind: 'feed-restarted'; readonly node: NodeName }
+  /** An audit found records that the neighbour's feed should have brought; `keys` are some of them. A fault of the program. */
+  | {
+      readonly kind: 'feed-difference'
+      readonly node: NodeName
+      readonly keys: readonly RecordKey[]
+      readonly records: number
+    }
   | { readonly kind: 'neighbour-up'; readonly node: NodeName }
   | { readonly kind: 'neighbour-down'; readonly node: NodeName }
   /** A peer that stands in no accepted topology was cut off; raised once per peer id. */

@@ -1,8 +1,7 @@
 /** Admission: every record is checked here before anything else happens with it, however it came. */
-import type { Clock } from '../lib/clock.ts'
 import { decodeRecord } from '../record/record-codec.ts'
 import type { SignedRecord } from '../record/tag-record.ts'
-import { msOfTime } from '../record/time.ts'
+import { type LogicalClock, msOfTime } from '../record/time.ts'
 import { mayWrite } from '../topology/origins.ts'
 import type { Topology } from '../topology/topology.ts'
 
@@ -21,15 +20,28 @@ export interface Admission {
   judge(signed: SignedRecord): Verdict
 }
 
-/** A record further ahead of this node's time is parked, milliseconds: clocks kept by NTP are within a second. */
-const MAX_AHEAD_MS = 60_000
+/** A record further ahead of mesh time is parked, milliseconds: clocks kept by NTP are within a second. */
+export const MAX_AHEAD_MS = 60_000
+/**
+ * So far past what was applied here already a record may be, milliseconds: the next one of a writer whose clock was set back, which goes
+ * on from its newest time. It moves the logical clock no further than it stands, but for this.
+ */
+const MAX_STEP_MS = 1
 
 export interface AdmissionDeps {
   readonly topology: Topology
-  readonly clock: Clock
+  readonly meshTime: { now(): number }
+  readonly logicalClock: Pick<LogicalClock, 'newest'>
 }
 
-export function createAdmission({ topology, clock }: AdmissionDeps): Admission {
+export function createAdmission(deps: AdmissionDeps): Admission {
+  const { topology, meshTime, logicalClock } = deps
+
+  function isFuture(timeMs: number): boolean {
+    if (timeMs <= meshTime.now() + MAX_AHEAD_MS) return false
+    return timeMs > msOfTime(logicalClock.newest()) + MAX_STEP_MS
+  }
+
   function judge(signed: SignedRecord): Verdict {
     const { record, writer } = signed
     if (record.realm !== topology.realm) {
@@ -40,7 +52,7 @@ export function createAdmission({ topology, clock }: AdmissionDeps): Admission {
     if (!mayWrite(topology, writer, record.repository, timeMs)) {
       return { kind: 'parked', signed, reason: 'no-writer' }
     }
-    if (timeMs > clock.now() + MAX_AHEAD_MS) return { kind: 'parked', signed, reason: 'future' }
+    if (isFuture(timeMs)) return { kind: 'parked', signed, reason: 'future' }
     return { kind: 'admitted', signed }
   }
 

@@ -58,7 +58,7 @@ interface Kept {
 export function createConnectionKeeper(deps: ConnectionKeeperDeps): ConnectionKeeper {
   const { node, self, clock, random, logger } = deps
   const stop = new AbortController()
-  const cutOffUntilMs = new Map<PeerId, number>()
+  const cuts = new Map<PeerId, { readonly untilMs: number; readonly ms: number }>()
   const all = new Map<string, Kept>(
     deps.neighbours.map(({ peerId, address }) => [
       peerId,
@@ -116,7 +116,10 @@ export function createConnectionKeeper(deps: ConnectionKeeperDeps): ConnectionKe
   }
 
   function isCutOff(peerId: PeerId): boolean {
-    return clock.now() < (cutOffUntilMs.get(peerId) ?? 0)
+    const { untilMs, ms } = cuts.get(peerId) ?? { untilMs: 0, ms: 0 }
+    const leftMs = untilMs - clock.now()
+    // More is left than there was: the clock was set back.
+    return leftMs > 0 && leftMs <= ms
   }
 
   /** libp2p ends a dial after its `dialTimeout`. */
@@ -162,7 +165,7 @@ export function createConnectionKeeper(deps: ConnectionKeeperDeps): ConnectionKe
     },
     isCutOff,
     cutOff: async (peerId, ms) => {
-      cutOffUntilMs.set(peerId, clock.now() + ms)
+      cuts.set(peerId, { untilMs: clock.now() + ms, ms })
       await node.hangUp(peerIdFromString(peerId))
     },
     [Symbol.asyncDispose]: async () => {

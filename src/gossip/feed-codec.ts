@@ -28,15 +28,18 @@ const SIGNED = z.custom<Uint8Array>(
   (value) => value instanceof Uint8Array && value.length <= MAX_RECORD_BYTES,
 )
 
+const DIGEST = z
+  .string()
+  .max(200)
+  .transform((text) => parseDigest(text))
+
 const ENTRY = z.strictObject({
   /** Signed records, byte for byte. */
   records: z.array(SIGNED).max(MAX_KEPT),
   /** What the sender serves for the key, whole. */
-  held: z
-    .string()
-    .max(200)
-    .transform((text) => parseDigest(text))
-    .optional(),
+  held: DIGEST.optional(),
+  /** Losers of the key that the sender serves too. */
+  kept: z.array(DIGEST).max(MAX_KEPT).optional(),
 })
 
 const ANSWER = z.strictObject({
@@ -49,6 +52,11 @@ const ANSWER = z.strictObject({
   entries: z.array(ENTRY).max(MAX_PAGE_ENTRIES),
   /** Looked through up to here. */
   through: z.int().nonnegative(),
+  /** Where the feed ended when the sender answered: `through` has reached it when there is nothing more to read. */
+  head: z.int().nonnegative(),
+  /** The sender's wall clock, milliseconds since the Unix epoch, and how long it let the answer wait. */
+  now: z.number().optional(),
+  heldMs: z.number().nonnegative().optional(),
 })
 
 export type FeedRequest = z.infer<typeof REQUEST>

@@ -7,6 +7,8 @@ import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
+import { offsetOf } from '../peers/mesh-time.ts'
+import type { Neighbours } from '../peers/neighbours.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import { CURSOR, type CursorRow } from '../storage/index-tables.ts'
@@ -32,11 +34,22 @@ export interface FeedReaderDeps {
   readonly filterFrom: (node: NodeName) => Filter
   readonly admission: Admission
   readonly receiver: Receiver
+  readonly neighbours: Pick<Neighbours, 'measured'>
   readonly index: IndexDb
   readonly events: EventBus
+  /** Told after each answer, once what it brought is durable. */
+  readonly onRead?: (node: NodeName, progress: ReadProgress) => void
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+}
+
+/** How far the feed of a neighbour has been read. */
+export interface ReadProgress {
+  readonly epoch: string
+  readonly through: number
+  /** Where it ended when the neighbour answered. */
+  readonly head: number
 }
 
 export interface FeedReader extends AsyncDisposable {
@@ -45,8 +58,34 @@ export interface FeedReader extends AsyncDisposable {
   unfollow(node: NodeName): void
 }
 
+interface Exchange {
+  readonly node: NodeName
+  readonly peer: PeerId
+  /** How long the answer may wait for news, milliseconds. */
+  readonly waitMs: number
+  readonly signal: AbortSignal
+}
+
+/** Where an exchange begins. */
+interface Start {
+  readonly position: ReturnType<typeof positionOf>
+  /** Something from here on was left out, and there is no room for it yet. */
+  readonly again: number | undefined
+}
+
+interface Read {
+  readonly node: NodeName
+  readonly peer: PeerId
+  readonly own: Filter
+  readonly start: Start
+}
+
 export function createFeedReader(deps: FeedReaderDeps): FeedReader {
   const { network, filterFrom, admission, receiver, index, events, clock, random } = deps
+  const { neighbours } = deps
+  const { onRead = () => {} } = deps
+  /** Of a peer whose records were left out: what the park's count of room made was then. */
+  const fullAt = new Map<PeerId, number>()
   const following = new Map<
     NodeName,
     { readonly stop: AbortController; readonly done: Promise<void> }
@@ -58,8 +97,14 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
       let channel: Channel | undefined
       try {
         channel = await network.open(peer, FEED_PROTOCOL, { signal })
-        for (;;) {
-          await exchange(channel, node, peer, signal)
+        // First of all it is found out how much there is to read: what waits for the end of it must not wait for news.
+        for (let waitMs = 0; ; ) {
+          const { progress, isMeasured } = await exchange(channel, { node, peer, waitMs, signal })
+          const { through, head } = progress
+          // One of the two clocks jumped while the answer waited: the next comes at once and tells by how much.
+          const isBlind = !isMeasured && waitMs > 0
+          if (isBlind) waitMs = 0
+          else if (through >= head) waitMs = WAIT_MS
           failures = 0
         }
       } catch (err) {
@@ -75,23 +120,40 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
 
   async function exchange(
     channel: Channel,
-    node: NodeName,
-    peer: PeerId,
-    signal: AbortSignal,
-  ): Promise<void> {
+    { node, peer, waitMs, signal }: Exchange,
+  ): Promise<{ readonly progress: ReadProgress; readonly isMeasured: boolean }> {
     const own = filterFrom(node)
-    const position = positionOf(index.get(CURSOR, peer), own)
-    const request = { version: 1 as const, waitMs: WAIT_MS, ...(position && { position }) }
+    const start = startOf(peer, own)
+    const { position } = start
+    const request = { version: 1 as const, waitMs, ...(position && { position }) }
+    const sentMs = clock.now()
     const answer = decodeFeedAnswer(await channel.request(encodeFeedRequest(request), { signal }))
-    await apply(answer, node, peer, own)
+    // Before its records: they are judged by the time that it tells.
+    const isMeasured = measure(node, sentMs, answer)
+    await apply(answer, { node, peer, own, start })
+    onRead(node, answer)
+    return { progress: answer, isMeasured }
   }
 
-  async function apply(
-    answer: FeedAnswer,
-    node: NodeName,
-    peer: PeerId,
-    own: Filter,
-  ): Promise<void> {
+  /** @returns false when the clocks could not be compared */
+  function measure(node: NodeName, sentMs: number, { now, heldMs = 0 }: FeedAnswer): boolean {
+    if (now === undefined) return true
+    const offsetMs = offsetOf({ sentMs, receivedMs: clock.now(), theirMs: now, heldMs })
+    if (offsetMs !== undefined) neighbours.measured(node, offsetMs)
+    return offsetMs !== undefined
+  }
+
+  /** From the position on; from where records were left out, once the park has room. */
+  function startOf(peer: PeerId, own: Filter): Start {
+    const cursor = index.get(CURSOR, peer)
+    const position = positionOf(cursor, own)
+    const again = position === undefined ? undefined : cursor?.again
+    if (position === undefined || again === undefined) return { position, again: undefined }
+    if (fullAt.get(peer) === receiver.roomMade()) return { position, again }
+    return { position: { ...position, number: again }, again: undefined }
+  }
+
+  async function apply(answer: FeedAnswer, { node, peer, own, start }: Read): Promise<void> {
     const verdicts = answer.entries.flatMap(({ records }) =>
       records.map((bytes) => admission.check(bytes)),
     )
@@ -101,15 +163,22 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
     )
     const { epoch, through: number } = answer
     const cursor: CursorRow = { filter: joined(answer.filter, own), epoch, number }
-    await receiver.receive(taken, { via: 'feed', from: node }, (tx) => tx.put(CURSOR, peer, cursor))
+    await receiver.receive(taken, { via: 'feed', from: node }, (tx, leftOut) => {
+      if (leftOut > 0) fullAt.set(peer, receiver.roomMade())
+      const from = start.position?.number ?? 0
+      const again = leftOut > 0 ? Math.min(start.again ?? from, from) : start.again
+      tx.put(CURSOR, peer, again === undefined ? cursor : { ...cursor, again })
+    })
     if (answer.restarted) events.emit({ kind: 'feed-restarted', node })
     let at = 0
-    for (const { records, held } of answer.entries) {
+    for (const { records, held, kept = [] } of answer.entries) {
       const verdict = records.length === 0 ? undefined : verdicts[at]
       at += records.length
-      if (held === undefined || verdict === undefined || verdict.kind === 'invalid') continue
+      if (verdict === undefined || verdict.kind === 'invalid') continue
       const { repository } = verdict.signed.record
-      events.emit({ kind: 'holder-found', node, repository, digest: held })
+      for (const digest of [held, ...kept]) {
+        if (digest !== undefined) events.emit({ kind: 'holder-found', node, repository, digest })
+      }
     }
   }
 
@@ -131,7 +200,7 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
 }
 
 /** Another filter at either end means to begin again. */
-function positionOf(cursor: CursorRow | undefined, own: Filter) {
+export function positionOf(cursor: CursorRow | undefined, own: Filter) {
   if (cursor === undefined) return undefined
   const [theirs = '', ours] = cursor.filter.split(':')
   if (ours !== own.hash) return undefined

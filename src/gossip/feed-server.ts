@@ -3,6 +3,7 @@
  * when nothing is new, the answer waits for news. The sender decides what a neighbour may see.
  */
 import type { Clock } from '../lib/clock.ts'
+import type { Reading } from '../peers/reading.ts'
 import { visibleOf } from '../record/history.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import type { Entry, Ledger } from '../storage/ledger.ts'
@@ -22,6 +23,8 @@ import type { Network } from './network.ts'
 
 /** Bytes of records in one answer: half a frame, so that the last entry may still be a large one. */
 const MAX_PAGE_BYTES = 512 * 1024
+/** Why a wait ends early. Made once: an error notes the stack, which costs more than the wait. */
+const NEWS = new Error('there is news')
 /** Entries read from the index at a time. */
 const SCAN = 256
 
@@ -31,6 +34,8 @@ export interface FeedServerDeps {
   readonly self: NodeName
   readonly ledger: Ledger
   readonly naming: Naming
+  /** Told where a reader waits for news. */
+  readonly reading?: Pick<Reading, 'waits'>
   readonly clock: Clock
 }
 
@@ -40,6 +45,7 @@ export function createFeedServer({
   self,
   ledger,
   naming,
+  reading,
   clock,
 }: FeedServerDeps): void {
   async function answer(
@@ -54,7 +60,8 @@ export function createFeedServer({
     const { position, waitMs } = request
     const from = position?.filter === filter.hash ? ledger.resume(position) : 0
     const restarted = position !== undefined && from === 0 && position.number > 0
-    const deadline = clock.now() + waitMs
+    const askedMs = clock.now()
+    const deadline = askedMs + waitMs
     let after = from
     for (;;) {
       const page = await collect(after, filter)
@@ -62,10 +69,17 @@ export function createFeedServer({
       const isNews = page.entries.length > 0 || restarted
       if (isNews || left <= 0 || left > waitMs) {
         const { epoch } = ledger
-        return encodeFeedAnswer({ version: 1, epoch, filter: filter.hash, restarted, ...page })
+        const facts = { version: 1 as const, epoch, filter: filter.hash, restarted }
+        const now = clock.now()
+        return encodeFeedAnswer({ ...facts, ...page, now, heldMs: Math.max(0, now - askedMs) })
       }
       after = page.through
-      await news(after, left, signal)
+      const leave = reading?.waits(reader, after)
+      try {
+        await news(after, left, signal)
+      } finally {
+        leave?.()
+      }
     }
   }
 
@@ -78,7 +92,7 @@ export function createFeedServer({
       const page = await ledger.page(through, SCAN)
       for (const entry of page.entries) {
         if (entries.length >= MAX_PAGE_ENTRIES || bytes >= MAX_PAGE_BYTES)
-          return { entries, through }
+          return { entries, through, head: ledger.head() }
         if (await passes(entry, filter)) {
           const feedEntry = toFeedEntry(entry)
           entries.push(feedEntry)
@@ -86,10 +100,12 @@ export function createFeedServer({
         }
         through = entry.number
       }
-      if (page.through === through && page.entries.length === 0) return { entries, through }
+      if (page.through === through && page.entries.length === 0) break
       through = page.through
-      if (through >= ledger.head()) return { entries, through }
+      if (through >= ledger.head()) break
     }
+    // What was written since the last look is news for the next request.
+    return { entries, through, head: through }
   }
 
   async function passes(entry: Entry, filter: Filter): Promise<boolean> {
@@ -103,7 +119,7 @@ export function createFeedServer({
   async function news(after: number, ms: number, signal: AbortSignal): Promise<void> {
     if (ledger.head() > after) return
     const over = new AbortController()
-    const stop = ledger.onAdvance(() => over.abort())
+    const stop = ledger.onAdvance(() => over.abort(NEWS))
     try {
       await clock.sleep(ms, { signal: AbortSignal.any([over.signal, signal]) })
     } catch {
@@ -118,8 +134,12 @@ export function createFeedServer({
   )
 }
 
-function toFeedEntry({ history, held }: Entry): FeedEntry {
+function toFeedEntry({ history, held, kept }: Entry): FeedEntry {
   const records = history.map(({ bytes }) => bytes)
   // A neighbour may only count on content that is here for every platform.
-  return held?.coverage === 'all' ? { records, held: held.digest } : { records }
+  return {
+    records,
+    ...(held?.coverage === 'all' ? { held: held.digest } : {}),
+    ...(kept === undefined ? {} : { kept: [...kept] }),
+  }
 }

@@ -6,6 +6,7 @@ import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
 import { createSeenSet } from '../lib/seen-set.ts'
+import { offsetOf } from '../peers/mesh-time.ts'
 import type { Neighbours } from '../peers/neighbours.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import { nodeOfPeer } from '../topology/origins.ts'
@@ -113,7 +114,6 @@ export function createHello(deps: HelloDeps): Greeter {
       topologyHash,
       epoch,
       token,
-      clockOffsetMs: hello.now - clock.now(),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...fingerprintsOf(fingerprints),
     }
@@ -129,7 +129,7 @@ export function createHello(deps: HelloDeps): Greeter {
   async function greet(node: NodeName, peer: PeerId, signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
       try {
-        const said = judge(decodeHello(await ask(peer, encodeHello(own(node)), signal)))
+        const said = await exchange(node, peer, signal)
         if (typeof said !== 'string') return accept(node, said)
         complain(node, said)
         return await network.cutOff(peer, CUT_OFF_MS)
@@ -140,6 +140,21 @@ export function createHello(deps: HelloDeps): Greeter {
         await clock.sleep(backoffMs(failures, RETRY, random), { signal }).catch(() => {})
       }
     }
+  }
+
+  /** @returns what the neighbour said, its clock noted; or why the two do not fit */
+  async function exchange(
+    node: NodeName,
+    peer: PeerId,
+    signal: AbortSignal,
+  ): Promise<Hello | string> {
+    const sentMs = clock.now()
+    const said = judge(decodeHello(await ask(peer, encodeHello(own(node)), signal)))
+    const receivedMs = clock.now()
+    if (typeof said === 'string') return said
+    const offsetMs = offsetOf({ sentMs, receivedMs, theirMs: said.now, heldMs: 0 })
+    if (offsetMs !== undefined) neighbours.measured(node, offsetMs)
+    return said
   }
 
   async function ask(peer: PeerId, frame: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
@@ -177,7 +192,7 @@ export function createHello(deps: HelloDeps): Greeter {
     const peer = topology.nodes.get(node)?.peerId as PeerId | undefined
     if (peer === undefined || !neighbours.isUp(node)) throw new Error(`${node} is not connected`)
     const { signal } = new AbortController()
-    const said = judge(decodeHello(await ask(peer, encodeHello(own(node)), signal)))
+    const said = await exchange(node, peer, signal)
     if (typeof said === 'string') throw new Error(said)
     if (neighbours.isUp(node)) accept(node, said)
   }

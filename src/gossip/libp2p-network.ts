@@ -12,7 +12,7 @@ import { createConnectionKeeper, type MeshNeighbour } from './connection-keeper.
 import { answerFrames, openFrameChannel } from './frame-channel.ts'
 import { createMeshNode } from './libp2p-node.ts'
 import type { Channel, ChannelHandler, Network } from './network.ts'
-import { joinTopic } from './topic-wire.ts'
+import { endStuck, joinTopic } from './topic-wire.ts'
 
 export interface Libp2pNetworkDeps {
   readonly identity: Identity
@@ -134,7 +134,9 @@ export async function createLibp2pNetwork(
       else atStart.push(act)
     },
     publish: async (topic, data) => {
-      if (node.status === 'started') await pubsub.publish(topic, data)
+      if (node.status !== 'started') return
+      await pubsub.publish(topic, data)
+      endStuck(node.getConnections(), logger)
     },
     handle: (protocol, answer) => void handling.push(handle(protocol, answer)),
     open: (peer, protocol, { signal } = {}) => open(peer, protocol, signal),

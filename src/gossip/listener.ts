@@ -5,8 +5,9 @@ import type { SignedRecord } from '../record/tag-record.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { GroupTopic } from '../topology/groups.ts'
 import { nodeOfPeer } from '../topology/origins.ts'
-import type { NodeName, Topology } from '../topology/topology.ts'
-import type { Admission } from './admission.ts'
+import type { Topology } from '../topology/topology.ts'
+import type { Admission, Verdict } from './admission.ts'
+import { createInbox } from './inbox.ts'
 import type { GossipMessage, GossipVerdict, Network } from './network.ts'
 import type { Receiver } from './receiver.ts'
 
@@ -22,7 +23,8 @@ export interface ListenerDeps {
 
 /** Joins the topics. */
 export function createListener(deps: ListenerDeps): void {
-  const { network, topology, admission, receiver, ledger, logger } = deps
+  const { network, topology, admission, receiver, ledger } = deps
+  const inbox = createInbox(deps)
 
   function judge(topic: GroupTopic, { from, data }: GossipMessage): GossipVerdict {
     const sender = nodeOfPeer(topology, from)
@@ -37,29 +39,26 @@ export function createListener(deps: ListenerDeps): void {
       receiver.report(verdict, sender)
       return 'reject'
     }
+    if (verdict.kind === 'parked') receiver.report(verdict, sender)
+    if (!topic.filter.reads(verdict.signed.record.repository)) return 'reject'
+    if (!isNews(verdict)) return 'ignore'
+    return inbox.put(verdict, { via: 'gossip', from: sender, topic: topic.topic })
+      ? 'accept'
+      : 'ignore'
+  }
+
+  function isNews(verdict: Exclude<Verdict, { readonly kind: 'invalid' }>): boolean {
+    if (verdict.kind === 'admitted') return !isKnown(verdict.signed)
     // A generation of the file in which its writer counts may be on its way: nobody is to blame, nothing is passed on.
-    if (verdict.kind === 'parked') {
-      receiver.report(verdict, sender)
-      return 'ignore'
-    }
-    const { signed } = verdict
-    if (!topic.filter.reads(signed.record.repository)) return 'reject'
-    if (isKnown(signed)) return 'ignore'
-    store(signed, sender, topic.topic)
-    return 'accept'
+    // A record from the future goes on: those who come next have another time, or wait like this node.
+    return verdict.reason === 'future' && receiver.parks(verdict)
   }
 
   function isKnown(signed: SignedRecord): boolean {
     const entry = ledger.entry(signed.record)
-    return entry !== undefined && merge(entry.history, signed).kind === 'known'
-  }
-
-  function store(signed: SignedRecord, from: NodeName, topic: string): void {
-    const arrival = { via: 'gossip', from, topic } as const
-    receiver.receive([{ kind: 'admitted', signed }], arrival).catch((err: unknown) => {
-      // The neighbour's feed brings it again.
-      logger.warn({ err }, 'announced record not stored')
-    })
+    if (entry === undefined) return false
+    const merged = merge(entry.history, signed)
+    return merged.kind === 'known' && !merged.cloned
   }
 
   for (const topic of deps.topics) network.join(topic.topic, (message) => judge(topic, message))

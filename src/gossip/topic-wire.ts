@@ -106,6 +106,29 @@ export function gossipLinks({
   }
 }
 
+/** What waits in the stream of one peer, at most, bytes: 10,000 records of the usual size, a burst over a slow link. */
+const MAX_BEHIND_BYTES = 4 * 1024 * 1024
+
+/**
+ * Ends the connections over which announcements do not get through: gossipsub puts them into the stream's memory without
+ * bound. The peer comes back, and its feed brings what it missed.
+ */
+export function endStuck(connections: readonly Connection[], logger: Logger): void {
+  for (const connection of connections) {
+    const stuck = connection.streams.find(
+      ({ protocol, writeBufferLength }) =>
+        protocol === multicodec && writeBufferLength > MAX_BEHIND_BYTES,
+    )
+    if (stuck === undefined) continue
+    const peerId = connection.remotePeer.toString()
+    logger.warn(
+      { peerId, bytes: stuck.writeBufferLength },
+      'neighbour takes no announcements, connection ended',
+    )
+    connection.abort(new Error('announcements are not read'))
+  }
+}
+
 const EMPTY = new Uint8Array()
 
 /** Topic and payload: copies are one message, but a relay can publish the same record on its next topic. */

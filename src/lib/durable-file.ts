@@ -10,6 +10,16 @@ export async function writeDurably(
   { mode = 0o666 }: { readonly mode?: number } = {},
 ): Promise<void> {
   await makeDirectoryDurably(dirname(path))
+  await replaceFile(path, bytes, { mode })
+  await syncDirectory(dirname(path))
+}
+
+/** As `writeDurably`, in a directory that is there; the caller makes the new name durable in it. */
+export async function replaceFile(
+  path: string,
+  bytes: Uint8Array | string,
+  { mode = 0o666 }: { readonly mode?: number } = {},
+): Promise<void> {
   const beside = `${path}.${randomUUID()}.tmp`
   try {
     const file = await open(beside, 'wx', mode)
@@ -24,7 +34,6 @@ export async function writeDurably(
     await rm(beside, { force: true })
     throw err
   }
-  await syncDirectory(dirname(path))
 }
 
 /** Makes what was created, renamed or removed in the directory durable. */
@@ -39,14 +48,20 @@ export async function syncDirectory(path: string): Promise<void> {
 
 /** Makes the directory and its parents; each new one is made durable in its parent. */
 export async function makeDirectoryDurably(path: string): Promise<void> {
+  for (const parent of await makeDirectory(path)) await syncDirectory(parent)
+}
+
+/** Makes the directory and its parents. @returns the directories that have a new name in them, the lowest first. */
+export async function makeDirectory(path: string): Promise<readonly string[]> {
   const first = await mkdir(path, { recursive: true })
-  if (first === undefined) return
+  if (first === undefined) return []
   // `first` is the topmost one that was made: from there down every parent has a new entry.
   const top = dirname(first)
-  for (let at = dirname(path); ; at = dirname(at)) {
-    await syncDirectory(at)
-    if (at === top || at === dirname(at)) return
+  const parents = [dirname(path)]
+  for (let at = dirname(path); at !== top && at !== dirname(at); at = dirname(at)) {
+    parents.push(dirname(at))
   }
+  return parents
 }
 
 /** Bytes of one write of a probe. */

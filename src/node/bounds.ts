@@ -82,7 +82,8 @@ export const BOUNDS = {
     default: 1_000,
     least: 1,
     greatest: 100_000,
-    reached: '503 TOOMANYREQUESTS, `Retry-After`',
+    reached:
+      'the one that was idle for longest ends (404 BLOB_UPLOAD_UNKNOWN), first of those without a byte, then of those idle for 10 min; where there is none 503 TOOMANYREQUESTS, `Retry-After`',
     reason: 'each is a file that may grow to a layer and stays 24 h without its client',
   },
   uploadBytes: {
@@ -102,6 +103,15 @@ export const BOUNDS = {
     reached: '413 MANIFEST_INVALID',
     reason:
       'what the specification asks for and neighbours accept from each other; it is held in memory',
+  },
+  readBack: {
+    unit: 'ms',
+    default: 10_000,
+    least: 0,
+    greatest: HOUR_MS,
+    reached:
+      'a starting writer signs without having read what neighbours that do not answer know; it logs that',
+    reason: 'a dial over a slow link, a hello and a first page; a push waits so long at most',
   },
   loopDelay: {
     unit: 'ms, 99th percentile of 5 s',

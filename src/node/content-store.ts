@@ -7,6 +7,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import { type Author, createAuthor } from '../record/author.ts'
 import type { Identity } from '../record/identity.ts'
 import { createLogicalClock, type LogicalClock } from '../record/time.ts'
+import { type AdoptedTags, createAdoptedTags } from '../storage/adopted-tags.ts'
 import { type BlobLeases, createBlobLeases } from '../storage/blob-leases.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { Graces } from '../storage/collected-item.ts'
@@ -19,7 +20,7 @@ import { type Damage, openDamage } from '../storage/damage.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import { EPOCH_BYTES, type Ledger, newestTime, openLedger } from '../storage/ledger.ts'
 import { createLinkJournal, type LinkFiles, type LinkJournal } from '../storage/link-journal.ts'
-import { originOf } from '../topology/origins.ts'
+import { nodeOfPeer, originOf } from '../topology/origins.ts'
 import type { Topology } from '../topology/topology.ts'
 
 export interface ContentStoreDeps {
@@ -28,6 +29,8 @@ export interface ContentStoreDeps {
   readonly index: IndexDb
   readonly blobs: BlobStore
   readonly linkFiles: LinkFiles
+  /** Before what frees space: the disk may be full. */
+  readonly makeRoom?: () => Promise<void>
   readonly events: EventBus
   readonly clock: Clock
   readonly random: Random
@@ -48,18 +51,19 @@ export interface ContentStore {
   readonly author: Author
   readonly damage: Damage
   readonly leases: BlobLeases
+  readonly adopted: AdoptedTags
   readonly keeper: ContentKeeper
   readonly content: ContentReader & ContentWriter & ContentKeeper
 }
 
-/** The link journal is running: it is the caller's to dispose of. */
+/** The link journal and the ledger are running: they are the caller's to dispose of. */
 export async function openContentStore(
   deps: ContentStoreDeps,
   { sparse, graces }: ContentStoreOptions,
 ): Promise<ContentStore> {
   const { topology, identity, index, blobs, events, clock, random } = deps
   const logger = deps.logger.child({ room: 'storage' })
-  const ledger = await openLedger({ index }, { epoch: randomText(random, EPOCH_BYTES) })
+  const ledger = await openLedger({ index, logger }, { epoch: randomText(random, EPOCH_BYTES) })
   const damage = await openDamage({ index, events, clock, logger })
   const links = createLinkJournal({ index, files: deps.linkFiles, clock, logger })
   const rows = createContentRows({ ledger, links })
@@ -68,12 +72,22 @@ export async function openContentStore(
   const tagsMayMove = (repository: RepositoryName) =>
     originOf(topology, repository)?.immutableTags !== true
   const leases = createBlobLeases({ clock, random }, { keepMs: graces.unusedMs })
-  const store = { index, blobs, leases, ledger, rows, damage, events }
+  const adopted = createAdoptedTags({
+    ledger,
+    rows,
+    node: nodeOfPeer(topology, identity.peerId) ?? 'node',
+    onKept: (repository, from, to) =>
+      logger.warn(
+        { repository, tag: from, kept: to },
+        'the mesh knows another manifest for a tag that was found on disk: the one of the disk is kept under another tag',
+      ),
+  })
+  const store = { index, blobs, leases, ledger, rows, damage, adopted, events }
   const keeper = createContentKeeper(store)
   const content = {
     ...createContentReader(store),
-    ...createContentWriter({ ...store, author, sparse, tagsMayMove }),
+    ...createContentWriter({ ...store, author, sparse, tagsMayMove, makeRoom: deps.makeRoom }),
     ...keeper,
   }
-  return { ledger, links, rows, logicalClock, author, damage, leases, keeper, content }
+  return { ledger, links, rows, logicalClock, author, damage, leases, adopted, keeper, content }
 }

@@ -2,21 +2,19 @@
  * The core: everything of a node that decides, built over ports. It knows no socket, no file and no clock of its own, so
  * a simulation runs many of these in one process, and a real node is the same parts over disk, libp2p and HTTP.
  */
-import { createAdmission } from '../gossip/admission.ts'
-import { type Announcer, createAnnouncer } from '../gossip/announcer.ts'
-import { createFeedReader } from '../gossip/feed-reader.ts'
-import { createFeedServer } from '../gossip/feed-server.ts'
-import { createHello, type Greeter } from '../gossip/hello.ts'
-import { createListener } from '../gossip/listener.ts'
+import type { Announcer } from '../gossip/announcer.ts'
+import type { Greeter } from '../gossip/hello.ts'
 import type { Network } from '../gossip/network.ts'
-import { createReceiver } from '../gossip/receiver.ts'
-import { unparkInTime } from '../gossip/unpark.ts'
+import type { ReadBack } from '../gossip/read-back.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { createHolders } from '../peers/holders.ts'
 import type { Neighbours } from '../peers/neighbours.ts'
+import { createReading } from '../peers/reading.ts'
 import { createSourceRanking } from '../peers/source-ranking.ts'
 import { createTransferMeter } from '../peers/transfer-meter.ts'
+import { createTransfers } from '../peers/transfers.ts'
+import { createLoserTags } from '../planner/loser-tags.ts'
 import { createPlanner, type Planner } from '../planner/planner.ts'
 import type { Job } from '../queue/job.ts'
 import { createJobQueue, type JobQueue } from '../queue/job-queue.ts'
@@ -24,15 +22,16 @@ import { createJobStore } from '../queue/job-store.ts'
 import { visibleOf } from '../record/history.ts'
 import { type Collector, createCollector } from '../storage/collector.ts'
 import { itemOf, referrersNaming, tagsNaming } from '../storage/naming.ts'
+import { createScrub } from '../storage/scrub.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
-import { asksFor, flow, type Naming, sourcesOf, wants } from '../topology/flow.ts'
-import { topicsOf } from '../topology/groups.ts'
+import { asksFor, type Naming, sourcesOf, wants } from '../topology/flow.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName } from '../topology/topology.ts'
 import type { Attempt } from '../transfer/attempts.ts'
 import { createFetcher } from '../transfer/fetcher.ts'
 import { createMeteredSource } from '../transfer/metered-source.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
+import { createWatchedSource } from '../transfer/watched-source.ts'
 import { createDispatcher, type Dispatcher } from '../worker/dispatcher.ts'
 import { createRepairer } from '../worker/repairer.ts'
 import { createWorkerPool } from '../worker/worker-pool.ts'
@@ -42,6 +41,9 @@ import {
   type ContentStoreOptions,
   openContentStore,
 } from './content-store.ts'
+import { createGossipParts, type GossipParts, type GossipPartsOptions } from './gossip-parts.ts'
+import type { Insight } from './insight.ts'
+import { createScan } from './scan.ts'
 import { wire } from './wiring.ts'
 
 export interface CoreDeps extends ContentStoreDeps {
@@ -54,16 +56,12 @@ export interface CoreDeps extends ContentStoreDeps {
   readonly issueToken: (node: NodeName) => string
 }
 
-export interface CoreOptions extends ContentStoreOptions {
+export interface CoreOptions extends ContentStoreOptions, GossipPartsOptions {
   /** Jobs carried out side by side. */
   readonly workers: number
-  /** Base URL of this node's registry, for neighbours whose file does not say. */
-  readonly endpoint?: string
-  /** Of the keys that this node's registry serves now. */
-  readonly fingerprints?: () => readonly string[]
 }
 
-type Served = 'content' | 'ledger' | 'rows' | 'links' | 'damage' | 'leases'
+type Served = 'content' | 'ledger' | 'rows' | 'links' | 'damage' | 'leases' | 'author' | 'adopted'
 
 export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
   readonly planner: Planner
@@ -72,8 +70,13 @@ export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
   readonly collector: Collector
   readonly announcer: Announcer
   readonly greeter: Greeter
+  readonly readBack: ReadBack
+  readonly meshTime: GossipParts['meshTime']
+  readonly signing: GossipParts['signing']
+  readonly isWriter: (repository: RepositoryName) => boolean
   /** Workers, network and the first scan begin. */
   start(): Promise<void>
+  readonly insight: Insight
   /** Workers and network run; the first scan may still go on. */
   isReady(): boolean
 }
@@ -84,39 +87,37 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   await using building = new AsyncDisposableStack()
 
   const store = await openContentStore(deps, options)
-  const { ledger, links, rows, logicalClock, author, damage, leases, keeper, content } = store
-  building.use(links)
+  const { ledger, links, rows, logicalClock, author, damage, leases, adopted, content } = store
+  for (const part of [ledger, links]) building.use(part)
+  const loserTags = createLoserTags(topology)
   const naming: Naming = {
-    tagsNaming: async (repository, digest) => tagsNaming(index, repository, digest),
+    tagsNaming: (repository, digest) =>
+      tagsNaming(index, repository, digest, { keepsLosers: loserTags.keeps(repository) }),
   }
   const isWriter = (repository: RepositoryName) => writersOf(topology, repository).includes(self)
 
   const holders = createHolders()
+  const reading = createReading({ clock })
+  const transfers = createTransfers({ clock })
   const meter = createTransferMeter({ clock })
   const ranking = createSourceRanking({ topology, self, neighbours, holders, clock, meter })
   const wanted = wants(topology, self)
   const inventory = { entry: ledger.entry, isComplete: content.isComplete }
-  const planner = createPlanner({ inventory, wanted, naming, isWriter })
+  const planner = createPlanner({ inventory, wanted, naming, loserTags, isWriter })
 
-  const gossipLogger = logger.child({ room: 'gossip' })
-  const admission = createAdmission({ topology, clock })
-  const gossip = { network, topology, ledger, naming, clock, random, events, logger: gossipLogger }
-  const receiver = createReceiver({ ...gossip, index, logicalClock, admission })
-  const topics = topicsOf(topology, self)
-  const announcer = createAnnouncer({ ...gossip, topics })
-  createListener({ ...gossip, topics, admission, receiver })
-  createFeedServer({ ...gossip, self })
-  const filterFrom = (node: NodeName) => flow(topology, node, self)
-  const feedReader = building.use(
-    createFeedReader({ ...gossip, filterFrom, admission, receiver, index }),
+  const { workers, graces, ...gossipOptions } = options
+  const peer = { peerId: identity.peerId, logger: logger.child({ room: 'gossip' }) }
+  const gossip = building.use(
+    createGossipParts(
+      {
+        ...deps,
+        ...{ ...peer, ledger, logicalClock, naming, reading },
+        consider: (key) => dispatcher.consider(key),
+      },
+      gossipOptions,
+    ),
   )
-  const { workers, graces, ...served } = options
-  const greeter = createHello({
-    ...gossip,
-    neighbours,
-    self: { peerId: identity.peerId, epoch: ledger.epoch, ...served },
-    issueToken: deps.issueToken,
-  })
+  const { announcer, feedReader, greeter, readBack, meshTime, signing } = gossip
 
   const hasHolder = (repository: RepositoryName, digest: Digest) =>
     holders.of(repository, digest).size > 0
@@ -130,20 +131,22 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     failed: ({ node, repository, digest, outcome }: Attempt) =>
       ranking.failed(node, repository, digest, outcome === 'absent'),
   }
-  const source = createMeteredSource(deps.source, meter)
+  const source = createWatchedSource(createMeteredSource(deps.source, meter), transfers)
   const fetcher = createFetcher({ source, blobs, sources, events })
   const workLogger = logger.child({ room: 'worker' })
   const repairer = building.use(
     createRepairer({ damage, index, blobs, fetcher, events, clock, random, logger: workLogger }),
   )
+  const scrub = building.use(createScrub({ index, blobs, damage, clock, logger: workLogger }))
   const dispatcher = building.use(
-    createDispatcher({ planner, content: keeper, queue, ledger, logger: workLogger }),
+    createDispatcher({ planner, content: store.keeper, queue, ledger, logger: workLogger }),
   )
   const isWanted = ({ repository, digest, references }: Job) =>
-    [...references].some((reference) => {
-      const history = ledger.entry({ repository, reference })?.history ?? []
-      return visibleOf(history)?.record.digest === digest
-    })
+    [...references].some(
+      (reference) =>
+        dispatcher.isAsked({ repository, reference }) ||
+        visibleOf(ledger.entry({ repository, reference })?.history ?? [])?.record.digest === digest,
+    )
   const pool = building.use(
     createWorkerPool(
       {
@@ -173,6 +176,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
         rows,
         events,
         uploads: deps.uploads,
+        makeRoom: deps.makeRoom,
         rights: {
           author,
           isWriter,
@@ -200,15 +204,14 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   })
 
   let isReady = false
-  function scan(): void {
-    dispatcher
-      .considerAll()
-      .catch((err: unknown) => workLogger.warn({ err }, 'ledger not looked through'))
-  }
+  const scan = createScan({ dispatcher, store: jobStore, queue, planner, logger: workLogger })
   // Keys whose turn came while nothing could be written, and what a failed batch left behind after all.
-  building.defer(index.onReopened(scan))
-  const stop = new AbortController()
-  building.defer(() => stop.abort())
+  building.defer(
+    index.onReopened(() => {
+      scan.run()
+      queue.wakeAll()
+    }),
+  )
   const parts = building.move()
   return {
     content,
@@ -223,17 +226,24 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     collector,
     announcer,
     greeter,
+    readBack,
+    meshTime,
+    signing,
+    author,
+    adopted,
+    isWriter,
+    insight: { naming, holders, reading, transfers, isScanning: scan.isRunning },
     isReady: () => isReady,
     start: async () => {
-      await receiver.unpark()
+      await gossip.start()
       pool.start()
       repairer.start()
       await network.start()
+      readBack.start()
+      scrub.start()
       collector.start()
       isReady = true
-      // In the background: it takes longer the more there is, and nothing that is served waits for it.
-      scan()
-      void unparkInTime(receiver.unpark, clock, stop.signal, gossipLogger)
+      scan.run()
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }

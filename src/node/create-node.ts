@@ -1,27 +1,23 @@
 /** A real node: the core over disk, libp2p and HTTP, built in the order of the layers and closed in reverse. */
 import { join } from 'node:path'
-import { Hono } from 'hono'
 import { createAccess } from '../access/create-access.ts'
-import { createAdminApp } from '../admin/admin-app.ts'
 import { createEventBus } from '../events/event-bus.ts'
 import { greetAll } from '../gossip/greet-all.ts'
 import { createLibp2pNetwork } from '../gossip/libp2p-network.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLogger } from '../lib/logger.ts'
 import { systemRandom } from '../lib/random.ts'
-import type { RepositoryName } from '../oci/name.ts'
 import { createNeighbours } from '../peers/neighbours.ts'
 import type { PeerId } from '../record/peer-id.ts'
-import { createRegistryApp } from '../registry/registry-app.ts'
 import { prepareAdoption } from '../storage/adoption.ts'
 import { openDiskBlobStore } from '../storage/disk-blob-store.ts'
 import { createDiskLinkFiles } from '../storage/disk-link-files.ts'
 import { openIndexDb } from '../storage/index-db.ts'
+import { createReserve, keepingReserve, reservePath } from '../storage/reserve.ts'
 import { withSmallContent } from '../storage/small-content.ts'
 import { createUploadSessions } from '../storage/upload-sessions.ts'
 import { flow, neighboursOf } from '../topology/flow.ts'
-import { refuseWriting } from '../topology/origins.ts'
-import { endpointNames, isInTopology } from '../topology/own-names.ts'
+import { isInTopology } from '../topology/own-names.ts'
 import type { Topology } from '../topology/topology.ts'
 import { createRegistryClient } from '../transfer/registry-client.ts'
 import { startAdopting } from './adopting.ts'
@@ -30,11 +26,11 @@ import type { NodeConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
 import { makeDataDirectory } from './data-directory.ts'
 import { warnOfFileLimit } from './file-limit.ts'
+import { createHttpApp } from './http-app.ts'
 import { listenHttp } from './http-server.ts'
 import { loadOwnIdentity } from './identity-file.ts'
 import { createLoopWatch } from './loop-watch.ts'
 import { startReaders } from './reader-pool.ts'
-import { createStatus } from './status.ts'
 import { openTlsFiles } from './tls-files.ts'
 import { openTrust } from './trust.ts'
 
@@ -58,14 +54,17 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
 
   await makeDataDirectory(dataDirectory)
   const identity = await loadOwnIdentity(config.identityFile, topology, self)
-  const index = building.use(
-    await openIndexDb(join(dataDirectory, 'entrepot', 'index'), {
-      clock,
-      random,
-      logger: logger.child({ room: 'storage' }),
-    }),
+  const indexDirectory = join(dataDirectory, 'entrepot', 'index')
+  const storageLogger = logger.child({ room: 'storage' })
+  const reserve = building.use(
+    createReserve({ clock, logger: storageLogger }, { path: reservePath(indexDirectory) }),
   )
-  const blobs = withSmallContent(await openDiskBlobStore({ directory: dataDirectory }))
+  const index = building.use(
+    await openIndexDb(indexDirectory, { clock, random, logger: storageLogger, reserve }),
+  )
+  reserve.start()
+  const store = withSmallContent(await openDiskBlobStore({ directory: dataDirectory }))
+  const blobs = keepingReserve(store, reserve)
   const linkFiles = createDiskLinkFiles({ directory: dataDirectory })
   const uploads = createUploadSessions({ blobs, index, clock }, config.bounds)
   const neighbours = createNeighbours({ topology, self, clock })
@@ -118,6 +117,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
         index,
         blobs,
         linkFiles,
+        makeRoom: reserve.makeRoom,
         uploads,
         network,
         neighbours,
@@ -132,62 +132,40 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
         workers: config.workers,
         sparse: config.sparse,
         graces: config.graces,
+        readBackMs: config.bounds.readBack,
         ...(endpoint === undefined ? {} : { endpoint }),
         ...(tls === undefined ? {} : { fingerprints: () => [tls.pair().fingerprint] }),
       },
     ),
   )
 
-  const adopting = mustAdopt
-    ? building.use(startAdopting({ ...core, directory: dataDirectory, index, blobs, logger }))
-    : undefined
-  const isReady = () => core.isReady() && adopting?.isOver() !== false
-  const status = createStatus({
-    ...core,
-    isReady,
-    topology,
-    self,
-    identity,
-    neighbours,
-    events,
-    clock,
-  })
-  const app = new Hono()
+  const adopting = building.use(
+    startAdopting(
+      {
+        ...core,
+        ...{ directory: dataDirectory, index, blobs, events, clock, logger },
+      },
+      { mustAdopt },
+    ),
+  )
   const registryLogger = logger.child({ room: 'registry' })
-  const names = new Set([...endpointNames(topology), ...config.names])
-  const refusal = (repository: RepositoryName) => refuseWriting(topology, self, repository)
   const stopping = new AbortController()
   await warnOfFileLimit(registryLogger, config.bounds)
   const loop = createLoopWatch({ clock, logger: registryLogger }, config.bounds)
   building.defer(() => loop.close())
-  app.route(
-    '/',
-    createAdminApp({
-      stopping: stopping.signal,
-      ...core,
-      access,
-      status,
-      topology,
-      events,
-      clock,
-      logger,
-    }) as never,
-  )
-  app.route(
-    '/',
-    createRegistryApp({
-      content: core.content,
-      blobs,
-      uploads,
-      leases: core.leases,
-      damage: core.damage,
-      access,
-      refusal,
-      isOwnName: (name) => names.has(name),
-      isLate: loop.isLate,
-      maxManifestBytes: config.bounds.manifestBytes,
-      logger: registryLogger,
-    }) as never,
+  const app = createHttpApp(
+    {
+      ...{ core, topology, self, identity, index, blobs, uploads, neighbours, access },
+      ...{
+        isReady: core.isReady,
+        isLate: loop.isLate,
+        stopping: stopping.signal,
+        events,
+        clock,
+        logger,
+      },
+    },
+    config,
   )
   const http = await listenHttp(
     { app: app as never, clock, logger: tlsLogger, tls },
@@ -223,6 +201,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
         )
   tls?.onChange(() => greetAll({ greeter: core.greeter, neighbours, logger: tlsLogger }))
 
+  await adopting.over()
   await core.start()
   logger.info({ peerId: identity.peerId, port: http.port, mesh: network.addresses() }, 'node is up')
 

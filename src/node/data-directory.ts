@@ -14,6 +14,7 @@ import { createDiskLinkFiles } from '../storage/disk-link-files.ts'
 import { type IndexDb, openIndexDb } from '../storage/index-db.ts'
 import { EPOCH_BYTES, type Ledger, openLedger } from '../storage/ledger.ts'
 import { createLinkJournal, type LinkFiles, type LinkJournal } from '../storage/link-journal.ts'
+import { createReserve, reservePath } from '../storage/reserve.ts'
 
 export interface DataDirectory extends AsyncDisposable {
   readonly directory: string
@@ -36,11 +37,18 @@ export async function openDataDirectory(directory: string): Promise<DataDirector
   await using building = new AsyncDisposableStack()
   const clock = systemClock
   const logger = createLogger({}, { logLevel: 'warn' })
-  const index = building.use(await openIndexDb(join(directory, 'entrepot', 'index')))
+  const indexDirectory = join(directory, 'entrepot', 'index')
+  // Made by a node, and made again by the next: a command only gives it up.
+  const reserve = building.use(
+    createReserve({ clock, logger }, { path: reservePath(indexDirectory) }),
+  )
+  const deps = { clock, random: systemRandom, logger: silentLogger, reserve }
+  const index = building.use(await openIndexDb(indexDirectory, deps))
+  await reserve.makeRoom()
   await prepareAdoption(index)
   const blobs = await openDiskBlobStore({ directory })
   const epoch = randomText(systemRandom, EPOCH_BYTES)
-  const ledger = await openLedger({ index }, { epoch })
+  const ledger = building.use(await openLedger({ index, logger }, { epoch }))
   const files = createDiskLinkFiles({ directory })
   const links = building.use(createLinkJournal({ index, files, clock, logger }))
   const events = createEventBus({ logger })

@@ -5,6 +5,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import type { MeshEventKind } from '../events/mesh-event.ts'
 import type { Announcer } from '../gossip/announcer.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { MeshTime } from '../peers/mesh-time.ts'
 import type { Neighbour, Neighbours } from '../peers/neighbours.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import type { Identity } from '../record/identity.ts'
@@ -21,6 +22,7 @@ export interface StatusDeps {
   readonly announcer: Announcer
   readonly isReady: () => boolean
   readonly neighbours: Neighbours
+  readonly meshTime: Pick<MeshTime, 'view'>
   readonly events: EventBus
   readonly clock: Clock
 }
@@ -30,14 +32,17 @@ const COUNTED: readonly (readonly [MeshEventKind, string])[] = [
   ['record-stored', 'recordsStored'],
   ['record-refused', 'recordsRefused'],
   ['blob-fetched', 'blobsFetched'],
+  ['conflict', 'conflicts'],
   ['blob-damaged', 'blobsDamaged'],
   ['blob-repaired', 'blobsRepaired'],
   ['stranger-refused', 'strangersRefused'],
+  ['record-parked', 'recordsParked'],
+  ['peer-cut-off', 'peersCutOff'],
 ]
 
 export function createStatus(deps: StatusDeps): () => StatusView {
-  const { topology, self, identity, ledger, queue, announcer, isReady, neighbours, events, clock } =
-    deps
+  const { topology, self, identity, ledger, queue, announcer, isReady, neighbours } = deps
+  const { meshTime, events, clock } = deps
   const startedAtMs = clock.now()
   const sources = new Set(sourcesOf(topology, self))
   const counters: Record<string, number> = {}
@@ -52,7 +57,7 @@ export function createStatus(deps: StatusDeps): () => StatusView {
     counters.bytesFetched = (counters.bytesFetched ?? 0) + sizeBytes
   })
 
-  function viewNeighbour({ name, state, sinceMs, facts, lastError }: Neighbour) {
+  function viewNeighbour({ name, state, sinceMs, facts, clock: theirs, lastError }: Neighbour) {
     return {
       name,
       state,
@@ -63,8 +68,8 @@ export function createStatus(deps: StatusDeps): () => StatusView {
         : {
             generation: facts.generation,
             differs: facts.topologyHash !== topology.hash,
-            clockOffsetMs: facts.clockOffsetMs,
           }),
+      ...(theirs === undefined ? {} : { clockOffsetMs: theirs.offsetMs }),
       ...(lastError === undefined ? {} : { lastError }),
     }
   }
@@ -82,6 +87,7 @@ export function createStatus(deps: StatusDeps): () => StatusView {
       endpoint: topology.nodes.get(self)?.endpoint ?? '',
       startedAtMs,
       isReady: isReady(),
+      time: meshTime.view(),
       feed: { epoch: ledger.epoch, head: ledger.head() },
       neighbours: neighbours.list().map(viewNeighbour),
       jobs,

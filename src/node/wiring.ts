@@ -16,7 +16,7 @@ export interface WiringDeps {
   readonly topology: Topology
   readonly isSource: (node: NodeName) => boolean
   /** References of records about a manifest, its children and those referrers. */
-  readonly referrers: (repository: RepositoryName, digest: Digest) => readonly Reference[]
+  readonly referrers: (repository: RepositoryName, digest: Digest) => AsyncIterable<Reference>
   readonly dispatcher: Dispatcher
   readonly feedReader: FeedReader
   readonly holders: Holders
@@ -28,8 +28,7 @@ export function wire(deps: WiringDeps): void {
 
   /** A signature may be wanted only now that its image is named here. */
   function considerReferrers({ repository }: RecordKey, digest: Digest): void {
-    for (const reference of referrers(repository, digest))
-      dispatcher.consider({ repository, reference })
+    dispatcher.considerEach(repository, referrers(repository, digest))
   }
 
   events.on('record-stored', ({ signed: { record, writer } }) => {

@@ -1,5 +1,5 @@
 /** Repository names, tags and references (OCI distribution-spec, "Pulling manifests"). */
-import { type Digest, parseDigest } from './digest.ts'
+import { type Digest, digestOf, parseDigest } from './digest.ts'
 
 export type RepositoryName = string & { readonly __brand: 'RepositoryName' }
 export type Tag = string & { readonly __brand: 'Tag' }
@@ -9,6 +9,9 @@ export type Reference = Tag | Digest
 const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 const REPOSITORY = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`)
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
+const MAX_TAG_LENGTH = 128
+/** Of the hash that tells apart what was cut; with the dash before it. */
+const CUT_LENGTH = 9
 /** Clients limit host and name together to 255 characters (distribution-spec); 255 is also the limit of a file name. */
 const MAX_REPOSITORY_LENGTH = 255
 
@@ -27,4 +30,15 @@ export function parseReference(text: string): Reference | undefined {
 
 export function isDigest(reference: Reference): reference is Digest {
   return reference.includes(':')
+}
+
+/**
+ * The tag with `suffix`, which is in the grammar of tags and at most 100 characters long. A tag that would be too long is
+ * cut, and the hash of the whole tells it apart from others that begin alike.
+ */
+export function withSuffix(tag: Tag, suffix: string): Tag {
+  if (tag.length + suffix.length <= MAX_TAG_LENGTH) return `${tag}${suffix}` as Tag
+  const hash = digestOf(Buffer.from(tag)).slice('sha256:'.length)
+  const kept = tag.slice(0, MAX_TAG_LENGTH - suffix.length - CUT_LENGTH)
+  return `${kept}-${hash.slice(0, CUT_LENGTH - 1)}${suffix}` as Tag
 }

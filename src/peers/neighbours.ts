@@ -15,8 +15,14 @@ export interface HelloFacts {
   readonly fingerprints?: readonly string[]
   /** For reading bytes there. */
   readonly token: string
-  /** Its clock minus ours, milliseconds, network delay included. */
-  readonly clockOffsetMs: number
+}
+
+/** How far a neighbour's clock is ahead of ours, as it was measured last. */
+export interface ClockOffset {
+  /** Its clock minus ours, milliseconds; wrong by half the travel time at most. */
+  readonly offsetMs: number
+  /** When it was measured, milliseconds of our clock. */
+  readonly atMs: number
 }
 
 export interface Neighbour {
@@ -25,6 +31,8 @@ export interface Neighbour {
   /** Of the last change of state, milliseconds since the Unix epoch. */
   readonly sinceMs: number
   readonly facts?: HelloFacts
+  /** Kept when it goes down, until it is measured again. */
+  readonly clock?: ClockOffset
   readonly lastError?: string
 }
 
@@ -40,6 +48,10 @@ export interface Neighbours {
   greeted(name: NodeName, facts: HelloFacts): boolean
   lost(name: NodeName): void
   failed(name: NodeName, reason: string): void
+  /** Its clock minus ours, milliseconds. */
+  measured(name: NodeName, offsetMs: number): void
+  /** Called when an offset was measured, and when a neighbour comes or goes. */
+  onClock(listener: () => void): void
   isUp(name: NodeName): boolean
   /** Where its registry is, while it is up. */
   endpointOf(name: NodeName): Endpoint | undefined
@@ -60,6 +72,12 @@ export function createNeighbours({ topology, self, clock }: NeighboursDeps): Nei
     ]),
   )
 
+  const clockListeners: (() => void)[] = []
+
+  function tellClock(): void {
+    for (const listener of clockListeners) listener()
+  }
+
   function change(name: NodeName, make: (row: Neighbour) => Neighbour): boolean {
     const row = rows.get(name)
     if (row !== undefined) rows.set(name, make(row))
@@ -67,14 +85,26 @@ export function createNeighbours({ topology, self, clock }: NeighboursDeps): Nei
   }
 
   return {
-    greeted: (name, facts) =>
-      change(name, (row) => ({
+    greeted: (name, facts) => {
+      const isNeighbour = change(name, (row) => ({
         name,
         state: 'up',
         sinceMs: row.state === 'up' ? row.sinceMs : clock.now(),
         facts,
-      })),
-    lost: (name) => void change(name, (row) => ({ ...row, state: 'down', sinceMs: clock.now() })),
+        ...(row.clock === undefined ? {} : { clock: row.clock }),
+      }))
+      if (isNeighbour) tellClock()
+      return isNeighbour
+    },
+    lost: (name) => {
+      change(name, (row) => ({ ...row, state: 'down', sinceMs: clock.now() }))
+      tellClock()
+    },
+    measured: (name, offsetMs) => {
+      change(name, (row) => ({ ...row, clock: { offsetMs, atMs: clock.now() } }))
+      tellClock()
+    },
+    onClock: (listener) => void clockListeners.push(listener),
     failed: (name, reason) => void change(name, (row) => ({ ...row, lastError: reason })),
     isUp: (name) => rows.get(name)?.state === 'up',
     endpointOf: (name) => {

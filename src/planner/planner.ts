@@ -2,10 +2,12 @@
 import type { Digest } from '../oci/digest.ts'
 import { isDigest, type RepositoryName } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
+import type { LoserTag } from '../record/losers.ts'
 import type { RecordKey } from '../record/tag-record.ts'
 import type { Entry } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
 import type { Filter, Naming } from '../topology/flow.ts'
+import type { LoserTags } from './loser-tags.ts'
 
 /** What must be fetched, and for which reference. */
 export interface PullPlan {
@@ -26,13 +28,18 @@ export type RefusalReason =
   /** It was in the directory before the node: no record says anything of it. */
   | 'adopted'
 
-export type Plan =
+type OwnPlan =
   | PullPlan
   /** Everything is here already, only not shown. */
   | { readonly kind: 'show'; readonly key: RecordKey }
   /** A delete that this node applies. */
   | { readonly kind: 'drop'; readonly key: RecordKey }
   | { readonly kind: 'refusal'; readonly key: RecordKey; readonly reason: RefusalReason }
+
+export type Plan = OwnPlan & {
+  /** What lost the tag in concurrent pushes and must be here too. */
+  readonly losers?: readonly LoserTag[]
+}
 
 /** What is here. */
 export interface Inventory {
@@ -45,6 +52,7 @@ export interface PlannerDeps {
   /** What the topology wants this node to hold. */
   readonly wanted: Filter
   readonly naming: Naming
+  readonly loserTags: Pick<LoserTags, 'of'>
   /** Whether this node may write the repository: only then it applies deletes at once. */
   readonly isWriter: (repository: RepositoryName) => boolean
 }
@@ -58,31 +66,38 @@ export function isSettled({ history, held }: Pick<Entry, 'history' | 'held'>): b
   return held?.coverage === 'all' && visibleOf(history)?.record.digest === held.digest
 }
 
-export function createPlanner({ inventory, wanted, naming, isWriter }: PlannerDeps): Planner {
-  const refuse = (key: RecordKey, reason: RefusalReason): Plan => ({ kind: 'refusal', key, reason })
+export function createPlanner(deps: PlannerDeps): Planner {
+  const { inventory, wanted, naming, loserTags, isWriter } = deps
+
+  async function planOf(key: RecordKey, entry: Entry | undefined): Promise<OwnPlan> {
+    const refuse = (reason: RefusalReason): OwnPlan => ({ kind: 'refusal', key, reason })
+    const { repository, reference } = key
+    if (entry === undefined) return refuse('unknown')
+    if (entry.history.length === 0) return refuse(entry.held === undefined ? 'absent' : 'adopted')
+    const visible = visibleOf(entry.history)
+    if (visible === undefined) {
+      const isHere =
+        entry.held !== undefined ||
+        (isDigest(reference) && inventory.isComplete(repository, reference))
+      if (!isHere) return refuse('absent')
+      return isWriter(repository) ? { kind: 'drop', key } : refuse('deleted-at-origin')
+    }
+    if (isSettled(entry)) return refuse('already-here')
+    const { digest } = visible.record
+    if (!(await wanted.passes(itemOf(key, visible.record), naming))) return refuse('not-wanted')
+    if (inventory.isComplete(repository, digest)) return { kind: 'show', key }
+    return { kind: 'pull', key, digest, recordId: visible.id }
+  }
 
   return {
     plan: async (key) => {
-      const { repository, reference } = key
       const entry = inventory.entry(key)
-      if (entry === undefined) return refuse(key, 'unknown')
-      if (entry.history.length === 0) {
-        return refuse(key, entry.held === undefined ? 'absent' : 'adopted')
-      }
-      const visible = visibleOf(entry.history)
-      if (visible === undefined) {
-        const isHere =
-          entry.held !== undefined ||
-          (isDigest(reference) && inventory.isComplete(repository, reference))
-        if (!isHere) return refuse(key, 'absent')
-        return isWriter(repository) ? { kind: 'drop', key } : refuse(key, 'deleted-at-origin')
-      }
-      if (isSettled(entry)) return refuse(key, 'already-here')
-      const { digest } = visible.record
-      if (!(await wanted.passes(itemOf(key, visible.record), naming)))
-        return refuse(key, 'not-wanted')
-      if (inventory.isComplete(repository, digest)) return { kind: 'show', key }
-      return { kind: 'pull', key, digest, recordId: visible.id }
+      const plan = await planOf(key, entry)
+      const losers = entry === undefined ? [] : loserTags.of(key.repository, entry.history)
+      if (losers.length === 0) return plan
+      // They go where the tag goes.
+      const item = itemOf(key, visibleOf(entry?.history ?? [])?.record)
+      return (await wanted.passes(item, naming)) ? { ...plan, losers } : plan
     },
   }
 }

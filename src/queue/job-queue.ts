@@ -1,11 +1,9 @@
 /**
- * The queue: which jobs there are and which runs next. Jobs are derived from what is wanted and not held, so nothing
- * here is lost in a crash; duplicates join, newer news supersedes, and what fails waits and is tried again for ever.
+ * The queue: which jobs there are. They are derived from what is wanted and not held, so nothing here is lost in a crash;
+ * duplicates join, newer news supersedes, and what fails waits and is tried again for ever.
  */
 import type { EventBus } from '../events/event-bus.ts'
-import type { JobView } from '../events/mesh-event.ts'
-import { reasonOf } from '../lib/abort.ts'
-import { backoffMs } from '../lib/backoff.ts'
+import type { JobView, WaitCause } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
@@ -13,9 +11,13 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { PullPlan } from '../planner/planner.ts'
 import { keyText, type RecordKey } from '../record/tag-record.ts'
-import { type Job, jobId, viewOf } from './job.ts'
+import { type Job, jobId, jobOf, viewOf } from './job.ts'
+import { delayAfter, MAX_DELAY_MS, NEWS_AHEAD_MS } from './job-delay.ts'
 import { isEnd, type Move, next } from './job-machine.ts'
+import { createJobRows } from './job-rows.ts'
 import type { JobStore } from './job-store.ts'
+import { createJobWaits } from './job-waits.ts'
+import { createReadyLine } from './ready-line.ts'
 
 export interface JobQueue extends AsyncDisposable {
   /** Makes the plan's job, or joins it; older jobs of the same key lose it. */
@@ -24,6 +26,7 @@ export interface JobQueue extends AsyncDisposable {
   forget(key: RecordKey): void
   /** The oldest queued job, now running; waits for one. @throws the signal's reason */
   take(options: { readonly signal: AbortSignal }): Promise<Job>
+  /** Done: what waits because this node could not keep something is tried again. */
   finish(job: Job): void
   /** Tried in vain: waits for a time, or for a holder. */
   defer(job: Job, why: Deferral): void
@@ -32,12 +35,15 @@ export interface JobQueue extends AsyncDisposable {
   note(job: Job, change: Partial<Pick<Job, 'phase' | 'bytesDone' | 'bytesTotal'>>): void
   /** A holder may have come: the job need not wait longer. */
   wake(repository: RepositoryName, digest: Digest): void
+  /** A neighbour or the disk came back: every job goes on, so many at a time as the workers take. */
   wakeAll(): void
   /** A person's cancel: stays until a retry or newer news. @returns false when there is no such job to hold. */
   hold(id: string): boolean
   retry(id: string): boolean
   list(): readonly JobView[]
   get(id: string): JobView | undefined
+  /** Whether the job has not ended. */
+  isOpen(id: string): boolean
   /** When the oldest job that has not ended was made, milliseconds since the Unix epoch; undefined without jobs. */
   oldestMs(): number | undefined
   /** Jobs that are queued, running or waiting. */
@@ -45,23 +51,17 @@ export interface JobQueue extends AsyncDisposable {
 }
 
 export interface Deferral {
-  readonly kind: 'failed' | 'no-holder'
+  readonly kind: WaitCause
   readonly reason: string
 }
 
 /** Ended jobs that are still listed: a screenful for a person; the truth is in the index. */
 const HISTORY = 200
-const FAILED = { firstMs: 1_000, capMs: 60_000 }
-/** No holder: the feed says when one comes, so this is only the safety net. */
-const NO_HOLDER = { firstMs: 5_000, capMs: 300_000 }
-/**
- * News runs ahead of content: a job whose manifest nobody is known to hold yet waits so long, milliseconds, for a holder to show
- * up before it asks blindly. Content that a relay has held since before this node started is fetched after that.
- */
-const NEWS_AHEAD_MS = 500
+/** Of jobs that were woken all at once, so many stand in the line: each worker finds one, and ten thousand do not stampede. */
+const WOKEN_AT_ONCE = 64
 
 export interface JobQueueDeps {
-  readonly store: JobStore
+  readonly store: Pick<JobStore, 'load' | 'save' | 'remove'>
   readonly events: EventBus
   readonly clock: Clock
   readonly random: Random
@@ -75,29 +75,38 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
   /** In order of arrival. */
   const jobs = new Map<string, Job>()
   const byKey = new Map<string, string>()
-  const ready = new Set<Job>()
   const ended: JobView[] = []
-  const takers: (() => void)[] = []
-  const stop = new AbortController()
-  /** Jobs that have a row, or one that is being written: as many as `jobs` at most. */
-  const stored = new Set<string>()
+  const line = createReadyLine()
+  const rows = createJobRows({ store, logger })
+  const waits = createJobWaits({ clock }, { onDue: (job) => void move(job, 'due') })
+  /** Woken, and not in the line yet: as many as wait at most. */
+  const woken = new Set<Job>()
+  /** Wait because this node could not keep what came. */
+  const atFault = new Set<Job>()
 
   function move(job: Job, name: Move, change: Partial<Job> = {}): boolean {
     const state = next(job.state, name)
     if (state === undefined) return false
-    Object.assign(job, { phase: undefined, reason: undefined, nextTryAtMs: undefined }, change)
+    const fresh = { phase: undefined, reason: undefined, cause: undefined, nextTryAtMs: undefined }
+    Object.assign(job, fresh, change)
     job.state = state
     job.changedAtMs = clock.now()
-    ready.delete(job)
+    line.remove(job)
+    waits.end(job)
+    woken.delete(job)
+    atFault.delete(job)
     if (isEnd(state)) end(job)
     events.emit({ kind: 'job-changed', job: viewOf(job) })
-    if (state === 'queued') enqueue(job)
+    if (state === 'queued') line.enqueue(job)
+    else refill()
     return true
   }
 
-  function enqueue(job: Job): void {
-    ready.add(job)
-    takers.shift()?.()
+  function refill(): void {
+    for (const job of woken) {
+      if (line.size() >= WOKEN_AT_ONCE) return
+      move(job, 'due')
+    }
   }
 
   function end(job: Job): void {
@@ -108,26 +117,7 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
     }
     ended.push(viewOf(job))
     ended.splice(0, ended.length - HISTORY)
-    if (stored.delete(job.id)) persist(store.remove(job.id))
-  }
-
-  function save(job: Job): void {
-    stored.add(job.id)
-    const { attempts, createdAtMs, changedAtMs, nextTryAtMs, reason, heldFor } = job
-    const row = { references: [...job.references], attempts, createdAtMs, changedAtMs }
-    persist(
-      store.save(job.id, {
-        ...row,
-        ...(nextTryAtMs === undefined ? {} : { nextTryAtMs }),
-        ...(reason === undefined ? {} : { reason }),
-        ...(heldFor === undefined ? {} : { heldFor }),
-      }),
-    )
-  }
-
-  /** A row that could not be written costs an attempt count, not a job. */
-  function persist(write: Promise<void>): void {
-    write.catch((err: unknown) => logger.warn({ err }, 'job row not written'))
+    rows.remove(job.id)
   }
 
   function detach(text: string, reference: Job['digest'] | string): void {
@@ -142,45 +132,11 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
   }
 
   function create(plan: PullPlan): Job {
-    const { repository } = plan.key
-    const id = jobId(repository, plan.digest)
-    const row = store.load(id)
-    if (row !== undefined) stored.add(id)
     const now = clock.now()
-    const isHeld = row?.heldFor !== undefined && row.heldFor === plan.recordId
-    const isKnown = hasHolder(repository, plan.digest)
-    const nextTryAtMs = row?.nextTryAtMs ?? (isKnown ? now : now + NEWS_AHEAD_MS)
-    const mustWait = !isHeld && nextTryAtMs > now
-    const job: Job = {
-      id,
-      repository,
-      digest: plan.digest,
-      references: new Set(),
-      createdAtMs: row?.createdAtMs ?? now,
-      state: isHeld ? 'held' : mustWait ? 'waiting' : 'queued',
-      bytesDone: 0,
-      attempts: row?.attempts ?? 0,
-      reason: row?.reason ?? (mustWait ? 'nobody is known to hold it yet' : undefined),
-      nextTryAtMs: mustWait ? nextTryAtMs : undefined,
-      changedAtMs: now,
-      heldFor: isHeld ? row?.heldFor : undefined,
-      recordId: plan.recordId,
-      isWoken: false,
-      stop: new AbortController(),
-    }
-    if (mustWait) wait(job, nextTryAtMs - now)
-    return job
-  }
-
-  function wait(job: Job, ms: number): void {
-    const { changedAtMs } = job
-    // The wall clock may have gone back since the row was written: nothing waits longer than the longest wait.
-    clock.sleep(Math.min(ms, NO_HOLDER.capMs), { signal: stop.signal }).then(
-      () => {
-        if (job.state === 'waiting' && job.changedAtMs === changedAtMs) move(job, 'due')
-      },
-      () => {},
-    )
+    const isKnown = hasHolder(plan.key.repository, plan.digest)
+    const readyAtMs = isKnown ? now : now + NEWS_AHEAD_MS
+    const row = rows.load(jobId(plan.key.repository, plan.digest))
+    return jobOf(plan, row, { now, readyAtMs })
   }
 
   return {
@@ -194,8 +150,11 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
       job.references.add(plan.key.reference)
       if (known === undefined) {
         jobs.set(id, job)
+        // The wall clock may have gone back since the row was written: nothing waits longer than the longest wait.
+        const ms = Math.min((job.nextTryAtMs ?? 0) - clock.now(), MAX_DELAY_MS)
+        if (job.state === 'waiting') waits.begin(job, ms)
         events.emit({ kind: 'job-changed', job: viewOf(job) })
-        if (job.state === 'queued') enqueue(job)
+        if (job.state === 'queued') line.enqueue(job)
         return
       }
       job.recordId = plan.recordId
@@ -203,36 +162,36 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
         move(job, 'release', { heldFor: undefined })
     },
     forget: ({ repository, reference }) => detach(keyText({ repository, reference }), reference),
-    take: async ({ signal }) => {
-      for (;;) {
-        if (signal.aborted) {
-          // It may have been woken before it gave up: the job is for somebody else then.
-          if (ready.size > 0) takers.shift()?.()
-          throw reasonOf(signal)
-        }
-        for (const job of ready) {
+    take: ({ signal }) =>
+      line.take(
+        (job) => {
           job.stop = new AbortController()
           job.isWoken = false
           move(job, 'start', { attempts: job.attempts + 1, bytesDone: 0 })
-          return job
-        }
-        await woken(takers, signal)
-      }
+        },
+        { signal },
+      ),
+    finish: (job) => {
+      if (!move(job, 'finish')) return
+      for (const other of atFault) woken.add(other)
+      refill()
     },
-    finish: (job) => void move(job, 'finish'),
     defer: (job, { kind, reason }) => {
       if (job.references.size === 0) {
         move(job, 'supersede', { reason: 'newer news' })
         return
       }
-      const ms = backoffMs(job.attempts, kind === 'failed' ? FAILED : NO_HOLDER, random)
-      if (!move(job, 'defer', { reason, nextTryAtMs: clock.now() + ms })) return
-      if (job.isWoken) {
+      const ms = delayAfter(job, kind, random)
+      const { isWoken } = job
+      const change = { reason, cause: kind, nextTryAtMs: clock.now() + ms }
+      if (!move(job, 'defer', change)) return
+      if (isWoken) {
         move(job, 'due')
         return
       }
-      save(job)
-      wait(job, ms)
+      if (kind === 'local-fault') atFault.add(job)
+      rows.save(job)
+      waits.begin(job, ms)
     },
     vanish: (job, reason) => void move(job, 'vanish', { reason }),
     note: (job, change) => {
@@ -248,7 +207,11 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
       if (job?.state === 'running') job.isWoken = true
     },
     wakeAll: () => {
-      for (const job of jobs.values()) if (job.state === 'waiting') move(job, 'due')
+      for (const job of jobs.values()) {
+        if (job.state === 'waiting') woken.add(job)
+        if (job.state === 'running') job.isWoken = true
+      }
+      refill()
     },
     hold: (id) => {
       const job = jobs.get(id)
@@ -256,13 +219,13 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
       const held = { heldFor: job.recordId, reason: 'cancelled by an operator' }
       if (!move(job, 'hold', held)) return job.state === 'held'
       job.stop.abort(new DOMException('job was cancelled', 'AbortError'))
-      save(job)
+      rows.save(job)
       return true
     },
     retry: (id) => {
       const job = jobs.get(id)
       if (job === undefined || !move(job, 'release', { heldFor: undefined })) return false
-      save(job)
+      rows.save(job)
       return true
     },
     list: () => [...[...jobs.values()].map(viewOf), ...ended],
@@ -270,6 +233,7 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
       const job = jobs.get(id)
       return job === undefined ? ended.findLast((view) => view.id === id) : viewOf(job)
     },
+    isOpen: (id) => jobs.has(id),
     oldestMs: () => {
       let oldest: number | undefined
       for (const { createdAtMs } of jobs.values()) {
@@ -278,22 +242,6 @@ export function createJobQueue(deps: JobQueueDeps): JobQueue {
       return oldest
     },
     openCount: () => [...jobs.values()].filter(({ state }) => state !== 'held').length,
-    [Symbol.asyncDispose]: async () => stop.abort(),
+    [Symbol.asyncDispose]: () => waits[Symbol.asyncDispose](),
   }
-}
-
-/** Resolves when a job was queued. A taker that gives up must not swallow the wake of another. */
-function woken(takers: (() => void)[], signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      takers.splice(takers.indexOf(wake), 1)
-      reject(reasonOf(signal))
-    }
-    const wake = () => {
-      signal.removeEventListener('abort', onAbort)
-      resolve()
-    }
-    takers.push(wake)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
 }

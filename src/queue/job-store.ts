@@ -6,6 +6,8 @@ export interface JobStore {
   load(id: string): JobRow | undefined
   save(id: string, row: JobRow): Promise<void>
   remove(id: string): Promise<void>
+  /** Rows by id, only those after one. */
+  page(after: string, limit: number): Promise<readonly (readonly [id: string, row: JobRow])[]>
 }
 
 export function createJobStore({ index }: { readonly index: IndexDb }): JobStore {
@@ -13,5 +15,6 @@ export function createJobStore({ index }: { readonly index: IndexDb }): JobStore
     load: (id) => index.get(JOB, id),
     save: (id, row) => index.transact((tx) => tx.put(JOB, id, row)),
     remove: (id) => index.transact((tx) => tx.delete(JOB, id)),
+    page: (after, limit) => index.page(JOB, { after, limit }),
   }
 }

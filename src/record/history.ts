@@ -1,6 +1,6 @@
 /**
- * The history of one key: which records stay, and what they show. One partial order decides, so that the order of
- * arrival never matters: `r` replaces `s` when the context of `r` contains the context of `s`.
+ * The history of one key: which records stay, and what they show. One partial order decides: `r` replaces `s` when the
+ * context of `r` contains the context of `s`. The order of arrival never matters, and the number of records has a bound.
  */
 
 import type { Digest } from '../oci/digest.ts'
@@ -8,14 +8,21 @@ import type { PeerId } from './peer-id.ts'
 import { type Context, type PutRecord, type SignedRecord, subjectOf } from './tag-record.ts'
 import type { Time } from './time.ts'
 
-/** The records of a key that no other one replaces: normally one. Sorted by rank, greatest first. */
+export type SignedPut = SignedRecord & { readonly record: PutRecord }
+
+/** The records of a key that are kept: normally one. Sorted by rank, greatest first. */
 export type History = readonly SignedRecord[]
 
-/** Concurrent records kept for one key: 32 writers keep one each; the rest is room for a cloned key. Beyond it the lowest rank goes. */
-export const MAX_KEPT = 64
+/** Keys whose records are kept, at most, the smallest ones: 44 may write a repository (MAX_KEYS), and some did before. */
+const MAX_NAMED = 48
+/** Records kept for one key, at most: one for each of those, two where its key is in two places. */
+export const MAX_KEPT = 2 * MAX_NAMED
 
 export type Merge =
-  | { readonly kind: 'known' }
+  | {
+      readonly kind: 'known'
+      readonly cloned: boolean
+    }
   | {
       readonly kind: 'changed'
       readonly history: History
@@ -23,25 +30,63 @@ export type Merge =
       readonly cloned: boolean
     }
 
-/** `history` with `incoming` added, or `known` when it says nothing new. */
+/**
+ * `history` with `incoming` added, or `known` when it says nothing new.
+ *
+ * Of every writer that any context names, the record that has seen most of it is kept. That is a union of greatest elements of
+ * total orders, each of which places a record above all that it replaces: so replaced records go, no order of arrival matters, and
+ * there are never more records than MAX_KEPT. A record goes that none replaces only when of each writer another one has seen
+ * more: what it hid stays hidden, it was shown nowhere, and what an author sees in the history is the same.
+ */
 export function merge(history: History, incoming: SignedRecord): Merge {
-  for (const kept of history) {
-    if (kept.id === incoming.id || replaces(kept, incoming)) return { kind: 'known' }
-  }
+  if (history.some(({ id }) => id === incoming.id)) return { kind: 'known', cloned: false }
   const cloned = history.some((kept) => sameIdentity(kept, incoming))
-  const rest = history.filter((kept) => !replaces(incoming, kept))
-  const next = [...rest, incoming].sort(compareRank).slice(0, MAX_KEPT)
-  if (!next.includes(incoming)) return { kind: 'known' }
-  return { kind: 'changed', history: next, cloned }
+  const all = [...history, incoming].map((signed) => ({ signed, context: context(signed) }))
+  const kept = new Set<SignedRecord>()
+  for (const writer of namesOf(all).slice(0, MAX_NAMED)) {
+    for (const twins of [1, -1] as const) {
+      const most = all.reduce((a, b) => (compareSeen(a, b, writer, twins) < 0 ? b : a))
+      kept.add(most.signed)
+    }
+  }
+  if (!kept.has(incoming)) return { kind: 'known', cloned }
+  return { kind: 'changed', history: [...kept].sort(compareRank), cloned }
+}
+
+interface WithContext {
+  readonly signed: SignedRecord
+  readonly context: Context
+}
+
+function namesOf(all: readonly WithContext[]): readonly PeerId[] {
+  return [...new Set(all.flatMap((one) => [...one.context.keys()]))].sort()
+}
+
+/**
+ * By how much of `writer` each has seen, then by rank: total, and `a` is greater wherever it replaces `b`. Only records of one identity
+ * go further: there are two such orders, so that of a cloned key one record more is kept.
+ */
+function compareSeen(a: WithContext, b: WithContext, writer: PeerId, twins: 1 | -1): number {
+  const more = seenBy(a, writer) - seenBy(b, writer)
+  if (more !== 0) return more
+  if (!sameIdentity(a.signed, b.signed)) return -compareRank(a.signed, b.signed)
+  const names = namesOf([a, b])
+  for (const name of twins === 1 ? names : names.toReversed()) {
+    const left = seenBy(a, name) - seenBy(b, name)
+    if (left !== 0) return left
+  }
+  return -compareRank(a.signed, b.signed) * twins
+}
+
+function seenBy({ context: seen }: WithContext, writer: PeerId): number {
+  return seen.get(writer) ?? 0
 }
 
 /**
  * The put that the key shows: of the kept puts that no other kept record has seen, the one of greatest rank.
  * Undefined = the key is absent.
  */
-export function visibleOf(
-  history: History,
-): (SignedRecord & { readonly record: PutRecord }) | undefined {
+export function visibleOf(history: History): SignedPut | undefined {
   return standing(history)[0]
 }
 
@@ -53,7 +98,7 @@ export function aboutOf(history: History): Digest | undefined {
 }
 
 /** Puts that stand beside the visible one and lost to it: they stay reachable by digest. */
-export function losersOf(history: History): readonly SignedRecord[] {
+export function losersOf(history: History): readonly SignedPut[] {
   return standing(history).slice(1)
 }
 
@@ -68,13 +113,7 @@ export function contextOf(history: History): Context {
   return joined
 }
 
-/** Whether the context of `a` strictly contains the context of `b`. */
-export function replaces(a: SignedRecord, b: SignedRecord): boolean {
-  const of = context(a)
-  return contains(of, context(b)) && !contains(context(b), of)
-}
-
-function standing(history: History): readonly (SignedRecord & { readonly record: PutRecord })[] {
+function standing(history: History): readonly SignedPut[] {
   return history.filter(isPut).filter((put) => !history.some((other) => hides(other, put)))
 }
 
@@ -84,7 +123,7 @@ function hides(other: SignedRecord, put: SignedRecord): boolean {
   return other.record.kind === 'delete' && other.id > put.id
 }
 
-function isPut(signed: SignedRecord): signed is SignedRecord & { readonly record: PutRecord } {
+function isPut(signed: SignedRecord): signed is SignedPut {
   return signed.record.kind === 'put'
 }
 
@@ -99,13 +138,6 @@ function sameIdentity(a: SignedRecord, b: SignedRecord): boolean {
 /** A record's `seen` joined with its own identity. */
 function context({ record, writer }: SignedRecord): Context {
   return new Map(record.seen).set(writer, record.time)
-}
-
-function contains(outer: Context, inner: Context): boolean {
-  for (const [writer, time] of inner) {
-    if ((outer.get(writer) ?? 0) < time) return false
-  }
-  return true
 }
 
 /** By (time, writer, id), greatest first: total, and equal at every node. */

@@ -3,13 +3,14 @@
  * that no second envelope of the same record exists. The signature covers the payload, whose first field is the domain.
  */
 import { createHash, verify } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { parseDigest } from '../oci/digest.ts'
 import { isDigest, parseReference, parseRepositoryName } from '../oci/name.ts'
 import { decodeCbor, encodeCbor } from './cbor-codec.ts'
 import type { Identity } from './identity.ts'
 import { keyObjectOf, type PeerId, PUBLIC_KEY_BYTES, parsePeerId, peerIdOf } from './peer-id.ts'
-import { MAX_RECORD_BYTES, MAX_WRITERS, type SignedRecord, type TagRecord } from './tag-record.ts'
+import { MAX_RECORD_BYTES, MAX_SEEN, type SignedRecord, type TagRecord } from './tag-record.ts'
 import { isTime, type Time } from './time.ts'
 
 const VERSION = 1
@@ -17,14 +18,19 @@ const DOMAIN = 'entrepot/record'
 const SIGNATURE_BYTES = 64
 const PAYLOAD_AT = 1 + PUBLIC_KEY_BYTES + SIGNATURE_BYTES
 
+/** Records remembered, about 2 KiB each: one comes by gossip and by the feed of every neighbour, and is read back some times after. */
+const MAX_REMEMBERED = 2_048
+/** By id. Only what was found good: the same bytes are as good the next time. */
+const remembered = new LRUCache<string, SignedRecord>({ max: MAX_REMEMBERED })
+
 export type RecordDecode =
   | { readonly kind: 'record'; readonly signed: SignedRecord }
   | { readonly kind: 'invalid'; readonly reason: string }
 
-/** @throws RangeError when nobody would accept it: larger than MAX_RECORD_BYTES, or more than MAX_WRITERS in `seen`. */
+/** @throws RangeError when nobody would accept it: larger than MAX_RECORD_BYTES, or more than MAX_SEEN in `seen`. */
 export function signRecord(record: TagRecord, identity: Identity): SignedRecord {
-  if (record.seen.size > MAX_WRITERS) {
-    throw new RangeError(`record has seen ${record.seen.size} writers, at most ${MAX_WRITERS} fit`)
+  if (record.seen.size > MAX_SEEN) {
+    throw new RangeError(`record has seen ${record.seen.size} keys, at most ${MAX_SEEN} fit`)
   }
   const payload = encodeCbor(toPayload(record))
   const head = [Uint8Array.of(VERSION), identity.publicKey, identity.sign(payload)]
@@ -40,6 +46,8 @@ export function decodeRecord(bytes: Uint8Array): RecordDecode {
   if (bytes.length > MAX_RECORD_BYTES) return invalid(`larger than ${MAX_RECORD_BYTES} bytes`)
   if (bytes.length <= PAYLOAD_AT) return invalid('too short')
   if (bytes[0] !== VERSION) return invalid(`version ${bytes[0]}, expected ${VERSION}`)
+  const known = remembered.get(idOf(bytes))
+  if (known !== undefined) return { kind: 'record', signed: known }
   const payload = bytes.subarray(PAYLOAD_AT)
   const record = decodePayload(payload)
   if (typeof record === 'string') return invalid(record)
@@ -51,16 +59,22 @@ export function decodeRecord(bytes: Uint8Array): RecordDecode {
     return invalid('signature does not match')
   }
   const own = Uint8Array.from(bytes)
-  const signed = { record, writer: peerIdOf(publicKey), bytes: own, id: idOf(own) }
-  return { kind: 'record', signed }
+  return { kind: 'record', signed: remember(record, publicKey, own) }
 }
 
 /** Decodes a record that this node verified before it stored it: the signature is not checked again. */
 export function decodeStoredRecord(bytes: Uint8Array): SignedRecord {
+  const known = remembered.get(idOf(bytes))
+  if (known !== undefined) return known
   const record = decodePayload(bytes.subarray(PAYLOAD_AT))
   if (typeof record === 'string') throw new TypeError(`stored record: ${record}`)
-  const writer = peerIdOf(bytes.subarray(1, 1 + PUBLIC_KEY_BYTES))
-  return { record, writer, bytes, id: idOf(bytes) }
+  return remember(record, bytes.subarray(1, 1 + PUBLIC_KEY_BYTES), Uint8Array.from(bytes))
+}
+
+function remember(record: TagRecord, publicKey: Uint8Array, bytes: Uint8Array): SignedRecord {
+  const signed = { record, writer: peerIdOf(publicKey), bytes, id: idOf(bytes) }
+  remembered.set(signed.id, signed)
+  return signed
 }
 
 function invalid(reason: string): RecordDecode {
@@ -107,7 +121,7 @@ const COMMON = {
   /** Pairs sorted by writer, each writer once: one encoding for one context. */
   seen: z
     .array(z.tuple([parsed(parsePeerId, 'a peer id'), TIME]))
-    .max(MAX_WRITERS)
+    .max(MAX_SEEN)
     .refine((pairs) =>
       pairs.every(([writer], at) => at === 0 || (pairs[at - 1]?.[0] ?? '') < writer),
     ),

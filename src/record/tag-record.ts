@@ -62,8 +62,13 @@ export function parseKeyText(text: string): RecordKey {
   }
 }
 
-/** At most this many writers a repository, so that `seen` fits and a record stays under MAX_RECORD_BYTES. */
-export const MAX_WRITERS = 32
+/**
+ * Keys that may write one repository, at most: 32 writers and 12 former keys of theirs. A record that has seen all of them fits
+ * into MAX_RECORD_BYTES also where every name in it is as long as it may be: 1,275 bytes, and 64 for each key.
+ */
+export const MAX_KEYS = 44
+/** Keys in `seen`, at most: with shorter names there is room for some that a topology had before. */
+export const MAX_SEEN = 64
 /** Largest signed record, bytes: what every receiver accepts; gossip messages have the same bound. */
 export const MAX_RECORD_BYTES = 4096
 

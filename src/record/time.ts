@@ -18,6 +18,11 @@ export function msOfTime(time: Time): number {
   return Math.floor(time / TICKS_PER_MS)
 }
 
+/** Which one it is of its millisecond, from 0 to 2047. */
+export function countOfTime(time: Time): number {
+  return time % TICKS_PER_MS
+}
+
 export function isTime(value: number): value is Time {
   return Number.isSafeInteger(value) && value > 0
 }
@@ -27,6 +32,8 @@ export interface LogicalClock {
   next(after: Iterable<Time>): Time
   /** Takes note of a time seen elsewhere: later ones of this node are greater. */
   observe(time: Time): void
+  /** The greatest time given out or seen. */
+  newest(): Time
 }
 
 export function createLogicalClock(
@@ -43,5 +50,6 @@ export function createLogicalClock(
     observe: (time) => {
       newest = Math.max(newest, time)
     },
+    newest: () => newest as Time,
   }
 }

@@ -19,6 +19,8 @@ export interface RegistryDeps {
   readonly access: Access
   /** Why this node may not write the repository, naming who may; undefined where it may. */
   readonly refusal: (repository: RepositoryName) => string | undefined
+  /** Why this node signs nothing now, and when it does again; undefined where it may. */
+  readonly unableToSign: () => string | undefined
   /** Whether a registry's name, `host[:port]` in lower case, is one of this mesh. */
   readonly isOwnName: (name: string) => boolean
   /** Whether the node is behind with its work: what can wait is put off. */
@@ -52,9 +54,12 @@ export function headerOf({ headers }: IncomingMessage, name: string): string | u
   return Array.isArray(value) ? value.join(', ') : value
 }
 
-/** Writing needs the right, and a node that may write. @throws OciError UNAUTHORIZED, DENIED */
+/** Seconds: a clock is put right by a person, or in steps by its daemon. */
+const CLOCK_RETRY_AFTER = '30'
+
+/** Writing needs the right, and a node that may write. @throws OciError UNAUTHORIZED, DENIED; TOOMANYREQUESTS 503 while it signs nothing */
 export function authorize(
-  { access, refusal }: RegistryDeps,
+  { access, refusal, unableToSign }: RegistryDeps,
   { caller }: RegistryRequest,
   action: Action,
   repository: RepositoryName,
@@ -70,6 +75,11 @@ export function authorize(
   const message = refusal(repository)
   if (message !== undefined) throw new OciError('DENIED', { message })
   check(action)
+  // Before the first byte of a layer: what ends in a manifest that is refused is not worth sending.
+  const unable = unableToSign()
+  if (unable === undefined) return
+  const headers = { 'retry-after': CLOCK_RETRY_AFTER }
+  throw new OciError('TOOMANYREQUESTS', { message: unable, status: 503, headers })
 }
 
 /** Basic: what docker and podman know how to answer; tokens of nodes come by another way. */

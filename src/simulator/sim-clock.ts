@@ -13,12 +13,15 @@ interface Sleeper {
   readonly dueMs: number
   readonly order: number
   readonly wake: () => void
+  /** Gave up: it stays in the heap until its turn. */
+  isGone: boolean
 }
 
 export function createSimClock(startMs: number): SimClock {
   let now = startMs
   let order = 0
-  const sleepers = new Set<Sleeper>()
+  /** A binary heap: the first is the earliest. */
+  const heap: Sleeper[] = []
 
   const clock: SimClock = {
     now: () => now,
@@ -29,7 +32,7 @@ export function createSimClock(startMs: number): SimClock {
           return
         }
         const onAbort = () => {
-          sleepers.delete(sleeper)
+          sleeper.isGone = true
           if (signal) reject(reasonOf(signal))
         }
         const wake = () => {
@@ -37,27 +40,20 @@ export function createSimClock(startMs: number): SimClock {
           resolve()
         }
         order += 1
-        const sleeper = { dueMs: now + Math.max(0, ms), order, wake }
-        sleepers.add(sleeper)
+        const sleeper = { dueMs: now + Math.max(0, ms), order, wake, isGone: false }
+        push(heap, sleeper)
         signal?.addEventListener('abort', onAbort, { once: true })
       }),
     step: (untilMs) => {
-      let first: Sleeper | undefined
-      for (const one of sleepers) {
-        if (one.dueMs > untilMs) continue
-        if (
-          !first ||
-          one.dueMs < first.dueMs ||
-          (one.dueMs === first.dueMs && one.order < first.order)
-        ) {
-          first = one
-        }
+      for (let first = heap[0]; first !== undefined; first = heap[0]) {
+        if (!first.isGone && first.dueMs > untilMs) return false
+        pop(heap)
+        if (first.isGone) continue
+        now = Math.max(now, first.dueMs)
+        first.wake()
+        return true
       }
-      if (first === undefined) return false
-      now = Math.max(now, first.dueMs)
-      sleepers.delete(first)
-      first.wake()
-      return true
+      return false
     },
     shifted: (offsetMs) => ({
       now: () => now + offsetMs(),
@@ -70,4 +66,36 @@ export function createSimClock(startMs: number): SimClock {
 /** Lets everything run that does not wait for time: microtasks, ticks and immediates, all without real time. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+function isBefore(a: Sleeper, b: Sleeper): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order)
+}
+
+function push(heap: Sleeper[], sleeper: Sleeper): void {
+  let at = heap.push(sleeper) - 1
+  while (at > 0) {
+    const parentAt = (at - 1) >> 1
+    const parent = heap[parentAt]
+    if (parent === undefined || isBefore(parent, sleeper)) break
+    heap[at] = parent
+    at = parentAt
+  }
+  heap[at] = sleeper
+}
+
+function pop(heap: Sleeper[]): void {
+  const last = heap.pop()
+  if (last === undefined || heap.length === 0) return
+  let at = 0
+  for (;;) {
+    const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]]
+    if (left === undefined) break
+    const isRight = right !== undefined && isBefore(right, left)
+    const child = isRight ? right : left
+    if (isBefore(last, child)) break
+    heap[at] = child
+    at = 2 * at + (isRight ? 2 : 1)
+  }
+  heap[at] = last
 }

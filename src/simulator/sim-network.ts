@@ -2,35 +2,46 @@
  * A network in memory, on simulated time: connections come up and break, announcements are dropped, doubled and
  * overtaken by a seeded source of chance. Channels are like TCP: in order and whole, or broken.
  */
-import { createHash } from 'node:crypto'
-import {
-  type Channel,
-  type ChannelHandler,
-  type GossipMessage,
-  type GossipVerdict,
-  MAX_FRAME_BYTES,
-  type Network,
-} from '../gossip/network.ts'
-import { reasonOf } from '../lib/abort.ts'
+import type { Channel, Network } from '../gossip/network.ts'
 import type { Clock } from '../lib/clock.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import type { Random } from '../lib/random.ts'
 import type { PeerId } from '../record/peer-id.ts'
-import { MAX_RECORD_BYTES } from '../record/tag-record.ts'
+import { openSimChannel, type SimTraffic } from './sim-channel.ts'
+import { createSimGossip } from './sim-gossip.ts'
+import { createSimLinks } from './sim-links.ts'
+import { createSimMember, type SimMember } from './sim-member.ts'
 
 export interface SimHubOptions {
   /** Probability that one announcement on one link is lost. */
   dropRate: number
   /** Probability that it arrives twice. */
   readonly duplicateRate: number
-  /** Each message and connection takes up to this, milliseconds. */
+  /** Probability that a slice of a blob arrives with a wrong byte. */
+  corruptRate?: number
+  /** Each message and connection takes up to this longer, milliseconds. */
   readonly maxDelayMs: number
+  /** And this at least; 0 where it is not given. */
+  readonly leastDelayMs?: number
+  /** Members of a topic to whom one passes on what it heard there, on average; all that are connected where it is not given. */
+  readonly degree?: number
+}
+
+export interface SimObserver {
+  /** A member hands news to a topic: published there, or passed on. `id` is of topic and bytes. */
+  readonly onSpread?: (from: PeerId, id: string) => void
+  /** Bytes set out, lost ones included. */
+  readonly onTraffic?: (traffic: SimTraffic) => void
 }
 
 export interface SimHub {
   network(self: PeerId, neighbours: readonly PeerId[]): Network
-  /** Cuts or heals the link between two peers. */
+  /** Cuts or heals the link between two peers, both directions: a connection breaks at once. */
   setLink(a: PeerId, b: PeerId, isUp: boolean): void
+  /** Cuts or heals one direction: what is under way stalls, and the connection breaks some time later. */
+  setOneWay(from: PeerId, to: PeerId, isUp: boolean): void
+  /** What a neighbour that has gone wrong might say: it does not come from its process. */
+  inject(from: PeerId, to: PeerId, topic: string, data: Uint8Array): void
   /** The process is gone: nothing of it runs on, its peers see the connection break. */
   crash(peer: PeerId): void
   areConnected(a: PeerId, b: PeerId): boolean
@@ -39,37 +50,33 @@ export interface SimHub {
   options: SimHubOptions
 }
 
-interface Member {
-  readonly self: PeerId
-  readonly neighbours: readonly PeerId[]
-  readonly topics: Map<string, (message: GossipMessage) => GossipVerdict>
-  readonly handlers: Map<string, ChannelHandler>
-  readonly up: ((peer: PeerId) => void)[]
-  readonly down: ((peer: PeerId) => void)[]
-  readonly stranger: ((peer: string, address: string) => void)[]
-  readonly strangers: Set<PeerId>
-  readonly connected: Map<PeerId, AbortController>
-  readonly seen: Set<string>
-  readonly cutOffUntilMs: Map<PeerId, number>
-  isRunning: boolean
+/** Both ends of a link that carries one way only find out by their pings, milliseconds. */
+const STALL_MS = { least: 5_000, most: 45_000 }
+
+export interface SimHubDeps extends SimObserver {
+  readonly clock: Clock
+  readonly random: Random
 }
 
-export function createSimHub(
-  { clock, random }: { readonly clock: Clock; readonly random: Random },
-  options: SimHubOptions,
-): SimHub {
-  const members = new Map<PeerId, Member>()
-  const cut = new Set<string>()
-  let delivered = 0
-  const pair = (a: PeerId, b: PeerId) => [a, b].sort().join(' ')
-  const delay = () => clock.sleep(hub.options.maxDelayMs * random.fraction())
+export function createSimHub(deps: SimHubDeps, options: SimHubOptions): SimHub {
+  const { clock, random, onSpread = () => {}, onTraffic = () => {} } = deps
+  const members = new Map<PeerId, SimMember>()
+  const links = createSimLinks()
+  const isWhole = (a: PeerId, b: PeerId) => links.passes(a, b) && links.passes(b, a)
+  const delayMs = () => (hub.options.leastDelayMs ?? 0) + hub.options.maxDelayMs * random.fraction()
+  const delay = () => clock.sleep(delayMs())
+  const gossip = createSimGossip({
+    ...{ members, links, rates: options, random, delay, isAlive, onSpread, onTraffic },
+  })
 
   /** Connects two members when both run, know each other and the link is up. */
-  async function connect(a: Member, b: Member): Promise<void> {
-    await delay()
+  async function connect(a: SimMember, b: SimMember): Promise<void> {
+    const ms = delayMs()
+    const [knowsB, knowsA] = [a.neighbours.has(b.self), b.neighbours.has(a.self)]
+    if (!knowsA && !knowsB) return
+    await clock.sleep(ms)
     if (!isAlive(a) || !isAlive(b)) return
-    if (cut.has(pair(a.self, b.self)) || a.connected.has(b.self)) return
-    const [knowsB, knowsA] = [a.neighbours.includes(b.self), b.neighbours.includes(a.self)]
+    if (!isWhole(a.self, b.self) || a.connected.has(b.self)) return
     if (knowsB && !knowsA) refuse(b, a)
     if (knowsA && !knowsB) refuse(a, b)
     if (!knowsA || !knowsB) return
@@ -84,17 +91,17 @@ export function createSimHub(
     for (const tell of b.up) tell(a.self)
   }
 
-  function refuse(member: Member, { self }: Member): void {
+  function refuse(member: SimMember, { self }: SimMember): void {
     if (member.strangers.has(self)) return
     member.strangers.add(self)
     for (const tell of member.stranger) tell(self, `/memory/${self}`)
   }
 
-  function isAlive(member: Member): boolean {
+  function isAlive(member: SimMember): boolean {
     return member.isRunning && members.get(member.self) === member
   }
 
-  function disconnect(a: Member, b: Member): void {
+  function disconnect(a: SimMember, b: SimMember): void {
     for (const [from, to] of [
       [a, b],
       [b, a],
@@ -107,77 +114,50 @@ export function createSimHub(
     }
   }
 
-  function spread(from: Member, topic: string, data: Uint8Array, except?: PeerId): void {
-    for (const peer of from.connected.keys()) {
-      if (peer === except || !members.get(peer)?.topics.has(topic)) continue
-      if (random.fraction() < hub.options.dropRate) continue
-      const copies = random.fraction() < hub.options.duplicateRate ? 2 : 1
-      for (let copy = 0; copy < copies; copy += 1) void deliver(from, peer, topic, data)
-    }
-  }
-
-  async function deliver(from: Member, peer: PeerId, topic: string, data: Uint8Array) {
-    await delay()
-    const to = members.get(peer)
-    if (to === undefined || !isAlive(to) || !to.connected.has(from.self)) return
-    delivered += 1
-    const id = createHash('sha256').update(topic).update(data).digest('hex')
-    if (to.seen.has(id)) return
-    to.seen.add(id)
-    if (judge(to, { topic, from: from.self, data }) === 'accept') spread(to, topic, data, from.self)
-  }
-
-  function judge({ topics }: Member, message: GossipMessage): GossipVerdict {
-    if (message.data.length > MAX_RECORD_BYTES) return 'reject'
-    try {
-      return topics.get(message.topic)?.(message) ?? 'ignore'
-    } catch {
-      return 'ignore'
-    }
-  }
-
-  function openChannel(from: Member, peer: PeerId, protocol: string): Channel {
+  function openChannel(from: SimMember, peer: PeerId, protocol: string): Channel {
     const connection = from.connected.get(peer)
     if (connection === undefined) {
       throw new EntrepotError('PEER_NOT_CONNECTED', `${peer} is not connected`)
     }
-    const closed = new AbortController()
-    const over = AbortSignal.any([connection.signal, closed.signal])
-    return {
-      request: async (frame, { signal } = {}) => {
-        if (frame.length > MAX_FRAME_BYTES) throw new RangeError('frame is too large')
-        const ends = signal === undefined ? over : AbortSignal.any([over, signal])
-        const exchange = async () => {
-          await delay()
-          const handler = members.get(peer)?.handlers.get(protocol)
-          if (handler === undefined || over.aborted) throw new Error('no such protocol')
-          const reply = await handler(frame, { peer: from.self, signal: over })
-          await delay()
-          return reply
-        }
-        try {
-          return await untilAborted(exchange(), ends)
-        } catch (cause) {
-          closed.abort()
-          signal?.throwIfAborted()
-          throw new EntrepotError('CHANNEL_CLOSED', 'the channel ended', { cause })
-        }
-      },
-      close: async () => closed.abort(),
-    }
+    const handler = () => members.get(peer)?.handlers.get(protocol)
+    const ends = { from: from.self, to: peer, protocol, connection: connection.signal, handler }
+    return openSimChannel({ links, delay, onTraffic }, ends)
+  }
+
+  function connectPeers(a: PeerId, b: PeerId): void {
+    const [one, two] = [members.get(a), members.get(b)]
+    if (one !== undefined && two !== undefined) void connect(one, two)
+  }
+
+  function disconnectPeers(a: PeerId, b: PeerId): void {
+    const [one, two] = [members.get(a), members.get(b)]
+    if (one !== undefined && two !== undefined) disconnect(one, two)
+  }
+
+  async function breakWhenStalled(a: PeerId, b: PeerId): Promise<void> {
+    await clock.sleep(STALL_MS.least + random.fraction() * (STALL_MS.most - STALL_MS.least))
+    if (!isWhole(a, b)) disconnectPeers(a, b)
   }
 
   const hub: SimHub = {
     options,
     areConnected: (a, b) => members.get(a)?.connected.has(b) === true,
-    delivered: () => delivered,
+    delivered: gossip.delivered,
     setLink: (a, b, isUp) => {
-      const [one, two] = [members.get(a), members.get(b)]
-      if (isUp) cut.delete(pair(a, b))
-      else cut.add(pair(a, b))
-      if (one === undefined || two === undefined) return
-      if (isUp) void connect(one, two)
-      else disconnect(one, two)
+      links.set(a, b, isUp)
+      links.set(b, a, isUp)
+      if (isUp) connectPeers(a, b)
+      else disconnectPeers(a, b)
+    },
+    setOneWay: (from, to, isUp) => {
+      links.set(from, to, isUp)
+      if (!isUp) void breakWhenStalled(from, to)
+      else if (isWhole(from, to)) connectPeers(from, to)
+    },
+    inject: (from, to, topic, data) => {
+      const [one, two] = [members.get(from), members.get(to)]
+      if (!one?.connected.has(to) || two === undefined || !isAlive(two)) return
+      gossip.take(two, { topic, from, data })
     },
     crash: (peer) => {
       const member = members.get(peer)
@@ -187,20 +167,7 @@ export function createSimHub(
       for (const other of members.values()) disconnect(member, other)
     },
     network: (self, neighbours) => {
-      const member: Member = {
-        self,
-        neighbours,
-        topics: new Map(),
-        handlers: new Map(),
-        up: [],
-        down: [],
-        stranger: [],
-        strangers: new Set(),
-        connected: new Map(),
-        seen: new Set(),
-        cutOffUntilMs: new Map(),
-        isRunning: false,
-      }
+      const member = createSimMember(self, neighbours)
       members.set(self, member)
       return {
         start: async () => {
@@ -210,7 +177,7 @@ export function createSimHub(
         addresses: () => [`/memory/${self}`],
         join: (topic, validate) => void member.topics.set(topic, validate),
         publish: async (topic, data) => {
-          if (isAlive(member)) spread(member, topic, data)
+          if (isAlive(member)) gossip.spread(member, topic, data)
         },
         handle: (protocol, answer) => void member.handlers.set(protocol, answer),
         open: async (peer, protocol) => openChannel(member, peer, protocol),
@@ -234,12 +201,4 @@ export function createSimHub(
     },
   }
   return hub
-}
-
-function untilAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) reject(reasonOf(signal))
-    signal.addEventListener('abort', () => reject(reasonOf(signal)), { once: true })
-    result.then(resolve, reject)
-  })
 }

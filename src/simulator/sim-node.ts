@@ -1,7 +1,6 @@
 /** One node of a simulation: the real core over memory, a simulated network and simulated time. */
-import { MemoryLevel } from 'memory-level'
 import { createEventBus } from '../events/event-bus.ts'
-import type { Clock } from '../lib/clock.ts'
+import type { MeshEvent } from '../events/mesh-event.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
 import { type Core, createCore } from '../node/core.ts'
@@ -9,15 +8,15 @@ import type { Digest } from '../oci/digest.ts'
 import { createNeighbours } from '../peers/neighbours.ts'
 import { type Identity, identityFromSeed } from '../record/identity.ts'
 import type { PeerId } from '../record/peer-id.ts'
-import { createIndexDb, type IndexBackend } from '../storage/index-db.ts'
-import {
-  createMemoryBlobStore,
-  createMemoryDisk,
-  type MemoryDisk,
-} from '../storage/memory-blob-store.ts'
-import { createUploadSessions } from '../storage/upload-sessions.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import { createIndexDb } from '../storage/index-db.ts'
+import { createMemoryBlobStore } from '../storage/memory-blob-store.ts'
+import { createUploadSessions, type UploadSessions } from '../storage/upload-sessions.ts'
 import { neighboursOf } from '../topology/flow.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
+import type { SimClock } from './sim-clock.ts'
+import { backendOver, blobsOver, createSimDisk, noSpace, type SimDisk } from './sim-disk.ts'
+import { createSimLife, type SimLife } from './sim-life.ts'
 import type { SimHub } from './sim-network.ts'
 import { createSimSource } from './sim-source.ts'
 
@@ -26,10 +25,11 @@ const NO_UPLOADS = { uploads: 0, uploadBytes: 0 }
 /** What nothing needs goes in the first run that sees it: nothing may rest on time. */
 const NO_GRACE = { supersededMs: 0, unusedMs: 0 }
 
-/** What survives a crash of the process. */
-export interface SimDisk {
-  readonly backend: IndexBackend
-  readonly disk: MemoryDisk
+/** What a process has, from its start to its end. */
+export interface SimProcess {
+  readonly life: SimLife
+  readonly blobs: BlobStore
+  readonly uploads: UploadSessions
 }
 
 export interface SimNode {
@@ -38,8 +38,12 @@ export interface SimNode {
   readonly disk: SimDisk
   /** Bytes that came in from other nodes, blob by blob. */
   readonly fetched: Map<Digest, number>
+  /** How far its wall clock is off, milliseconds. */
+  clockOffsetMs: number
   /** Undefined while the process is down. */
   core: Core | undefined
+  process: SimProcess | undefined
+  /** Resolves when it runs, or has died on the way. */
   start(): Promise<void>
   /** As kill -9: nothing is closed, nothing is flushed. */
   crash(): void
@@ -48,103 +52,108 @@ export interface SimNode {
 export interface SimNodeDeps {
   readonly topology: Topology
   readonly hub: SimHub
-  readonly clock: Clock
+  readonly clock: SimClock
   readonly random: Random
   readonly nodes: ReadonlyMap<NodeName, SimNode>
+  readonly onEvent?: (node: SimNode, event: MeshEvent) => void
+  /** Before it does anything. */
+  readonly onStart?: (node: SimNode, life: SimLife) => void
 }
 
-export async function createSimNode(
-  { topology, hub, clock, random, nodes }: SimNodeDeps,
-  name: NodeName,
-): Promise<SimNode> {
-  const backend = new MemoryLevel<string, Uint8Array>({
-    keyEncoding: 'utf8',
-    valueEncoding: 'view',
-  })
-  await backend.open()
+export async function createSimNode(deps: SimNodeDeps, name: NodeName): Promise<SimNode> {
+  const { topology, hub, random, nodes, onEvent = () => {}, onStart = () => {} } = deps
   const identity = identityOfNode(name)
   const fetched = new Map<Digest, number>()
-  const disk: SimDisk = { backend, disk: createMemoryDisk() }
-  let process = new AbortController()
+  const disk = await createSimDisk()
+
+  async function boot(life: SimLife): Promise<void> {
+    const wallClock = deps.clock.shifted(() => node.clockOffsetMs)
+    const clock = life.clock(wallClock)
+    const events = createEventBus({ logger: silentLogger })
+    events.on('blob-fetched', ({ digest }) => {
+      fetched.set(digest, (fetched.get(digest) ?? 0) + 1)
+    })
+    events.onAny((event) => {
+      if (!life.signal.aborted) onEvent(node, event)
+    })
+    const peers = neighboursOf(topology, name).map((other) => identityOfNode(other).peerId)
+    const neighbours = createNeighbours({ topology, self: name, clock })
+    const probe = async () => {
+      if (disk.isFull) throw noSpace()
+    }
+    const backend = life.guard(backendOver(disk, { clock, random }))
+    const index = createIndexDb(backend, { probe, clock, random, logger: silentLogger })
+    const store = createMemoryBlobStore({ clock, disk: disk.disk })
+    const blobs = life.guard(blobsOver(disk, store), ['stage'])
+    const uploads = createUploadSessions({ blobs, index, clock }, NO_UPLOADS)
+    const source = createSimSource({
+      topology,
+      self: name,
+      nodes,
+      clock,
+      random,
+      hub,
+      signal: life.signal,
+    })
+    node.process = { life, blobs, uploads }
+    const core = await createCore(
+      {
+        topology,
+        self: name,
+        identity,
+        index,
+        blobs,
+        uploads,
+        linkFiles: { apply: async () => {} },
+        network: life.guard(hub.network(identity.peerId, peers)),
+        neighbours,
+        source: life.guard(source),
+        issueToken: () => 'a token of the simulation',
+        events,
+        clock,
+        random,
+        logger: silentLogger,
+      },
+      { workers: 2, sparse: 'refuse', graces: NO_GRACE, endpoint: `http://${name}` },
+    )
+    if (life.signal.aborted) return
+    node.core = core
+    await core.start()
+  }
 
   const node: SimNode = {
     name,
     identity,
     disk,
     fetched,
+    clockOffsetMs: 0,
     core: undefined,
+    process: undefined,
     start: async () => {
-      const { signal } = process
-      const alive: Clock = {
-        now: () => clock.now(),
-        // A process that is gone never wakes up again.
-        sleep: async (ms, options) => {
-          await clock.sleep(ms, options)
-          if (signal.aborted) await new Promise(() => {})
-        },
-      }
-      const events = createEventBus({ logger: silentLogger })
-      events.on('blob-fetched', ({ digest }) => {
-        fetched.set(digest, (fetched.get(digest) ?? 0) + 1)
+      const life = createSimLife(() => {
+        hub.crash(identity.peerId)
+        node.core = undefined
+        node.process = undefined
       })
-      const peers = neighboursOf(topology, name).map((other) => identityOfNode(other).peerId)
-      const neighbours = createNeighbours({ topology, self: name, clock: alive })
-      const index = createIndexDb(crashable(backend, signal))
-      const blobs = createMemoryBlobStore({ clock: alive, disk: disk.disk })
-      const core = await createCore(
-        {
-          topology,
-          self: name,
-          identity,
-          index,
-          blobs,
-          uploads: createUploadSessions({ blobs, index, clock: alive }, NO_UPLOADS),
-          linkFiles: { apply: async () => {} },
-          network: hub.network(identity.peerId, peers),
-          neighbours,
-          source: createSimSource({
-            topology,
-            self: name,
-            nodes,
-            clock: alive,
-            random,
-            hub,
-            signal,
-          }),
-          issueToken: () => 'a token of the simulation',
-          events,
-          clock: alive,
-          random,
-          logger: silentLogger,
-        },
-        { workers: 2, sparse: 'refuse', graces: NO_GRACE, endpoint: `http://${name}` },
-      )
-      node.core = core
-      await core.start()
+      onStart(node, life)
+      const booted = boot(life).catch((err: unknown) => {
+        life.end()
+        throw err
+      })
+      await Promise.race([booted, life.over])
     },
-    crash: () => {
-      process.abort()
-      process = new AbortController()
-      hub.crash(identity.peerId)
-      node.core = undefined
-    },
+    crash: () => node.process?.life.end(),
   }
   return node
 }
 
-/** Writes of a process that is gone do not happen; a batch that was under way is there whole or not at all. */
-function crashable(backend: IndexBackend, signal: AbortSignal): IndexBackend {
-  return new Proxy(backend, {
-    get: (target, property) => {
-      if (property === 'batch' && signal.aborted) return () => new Promise(() => {})
-      const value: unknown = Reflect.get(target, property, target)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    },
-  })
-}
+/** Keys are slow to make: one a name, as many as the topologies of a process have. */
+const identities = new Map<NodeName, Identity>()
 
 function identityOfNode(name: NodeName): Identity {
-  return identityFromSeed(Buffer.alloc(32, name))
+  const known = identities.get(name) ?? identityFromSeed(Buffer.alloc(32, name))
+  identities.set(name, known)
+  return known
 }
 
 export function peerOf(name: NodeName): PeerId {

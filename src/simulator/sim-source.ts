@@ -2,11 +2,14 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import type { Core } from '../node/core.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
 import type { Identity } from '../record/identity.ts'
 import type { MemoryDisk } from '../storage/memory-blob-store.ts'
 import { flow } from '../topology/flow.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
+import type { SimLife } from './sim-life.ts'
 import type { SimHub } from './sim-network.ts'
 
 /** Another node, as far as its registry is concerned. */
@@ -15,6 +18,7 @@ export interface SimPeer {
   readonly disk: { readonly disk: MemoryDisk }
   /** Undefined while its process is down. */
   readonly core: Pick<Core, 'content'> | undefined
+  readonly process: { readonly life: Pick<SimLife, 'over'> } | undefined
 }
 
 export interface SimSourceDeps {
@@ -27,6 +31,9 @@ export interface SimSourceDeps {
   /** Of the asking process. */
   readonly signal: AbortSignal
 }
+
+type SimCore = NonNullable<SimPeer['core']>
+type Unreachable = { readonly kind: 'unreachable'; readonly reason: string }
 
 /** Bytes between two places where a transfer can be cut. */
 const SLICE = 16
@@ -42,8 +49,32 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
     return hub.areConnected(me.identity.peerId, other.identity.peerId) ? other.core : undefined
   }
 
+  /** What the other node reads, or nothing: its process may end on the way, and its connections with it. */
+  async function ask<T extends object>(node: NodeName, read: Promise<T>): Promise<T | Unreachable> {
+    const died = nodes.get(node)?.process?.life.over ?? Promise.resolve()
+    const gone = died.then((): Unreachable => ({ kind: 'unreachable', reason: 'it died' }))
+    return Promise.race([read, gone])
+  }
+
   const isCut = () => random.fraction() < hub.options.dropRate / 4
   const wait = () => clock.sleep(hub.options.maxDelayMs * random.fraction())
+
+  async function readManifest(core: SimCore, repository: RepositoryName, digest: Digest) {
+    const found = await core.content.readManifest(repository, digest)
+    if (found === undefined) return { kind: 'absent' } as const
+    return { kind: 'manifest', bytes: found.bytes, mediaType: found.mediaType } as const
+  }
+
+  async function readBlob(
+    core: SimCore,
+    node: NodeName,
+    { repository, digest, offset }: { repository: RepositoryName; digest: Digest; offset: number },
+  ) {
+    const stat = await core.content.statBlob(repository, digest)
+    if (stat === undefined) return { kind: 'absent' } as const
+    const bytes = nodes.get(node)?.disk.disk.blobs.get(digest) ?? new Uint8Array()
+    return { kind: 'blob', offset, body: slices(bytes.subarray(offset), node) } as const
+  }
 
   return {
     manifest: async (node, repository, digest) => {
@@ -51,18 +82,14 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
       const core = reach(node)
       if (core === undefined || isCut()) return { kind: 'unreachable', reason: 'cut' }
       if (!flow(topology, node, self).reads(repository)) return { kind: 'absent' }
-      const found = await core.content.readManifest(repository, digest)
-      if (found === undefined) return { kind: 'absent' }
-      return { kind: 'manifest', bytes: found.bytes, mediaType: found.mediaType }
+      return ask(node, readManifest(core, repository, digest))
     },
     blob: async (node, repository, digest, { offset }) => {
       await wait()
       const core = reach(node)
       if (core === undefined || isCut()) return { kind: 'unreachable', reason: 'cut' }
       if (!flow(topology, node, self).reads(repository)) return { kind: 'absent' }
-      if ((await core.content.statBlob(repository, digest)) === undefined) return { kind: 'absent' }
-      const bytes = nodes.get(node)?.disk.disk.blobs.get(digest) ?? new Uint8Array()
-      return { kind: 'blob', offset, body: slices(bytes.subarray(offset), node) }
+      return ask(node, readBlob(core, node, { repository, digest, offset }))
     },
   }
 
@@ -70,7 +97,12 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
     for (let at = 0; at < bytes.length; at += SLICE) {
       await wait()
       if (reach(node) === undefined || isCut()) throw new Error('cut')
-      yield bytes.subarray(at, at + SLICE)
+      const slice = bytes.subarray(at, at + SLICE)
+      yield random.fraction() < (hub.options.corruptRate ?? 0) ? corrupted(slice) : slice
     }
   }
+}
+
+function corrupted(bytes: Uint8Array): Uint8Array {
+  return bytes.map((byte, at) => (at === 0 ? byte ^ 1 : byte))
 }

@@ -2,17 +2,17 @@
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import { type Descriptor, MAX_MANIFEST_BYTES, parseManifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
+import { visibleOf } from '../record/history.ts'
 import type { BlobStore } from './blob-store.ts'
 import { isComplete } from './content-keeper.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { DamageReports } from './damage.ts'
 import { type Finding, finding } from './finding.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
-import { addTo } from './index-lists.ts'
-import { BLOB, ENTRY, MANIFEST, type ManifestRow, pairKey, REFERRER } from './index-tables.ts'
+import { BLOB, ENTRY, type EntryRow, MANIFEST, type ManifestRow, pairKey } from './index-tables.ts'
 import { blobPath, layerLinkPath, revisionLinkPath } from './layout.ts'
 import { type FoundLink, type LayoutScan, NO_FILE } from './layout-scan.ts'
-import type { Ledger } from './ledger.ts'
+import { historyOf, type Ledger } from './ledger.ts'
 
 export interface AdoptManifestsDeps {
   readonly scan: LayoutScan
@@ -79,17 +79,19 @@ function putManifest(
   isSparse: boolean,
 ): boolean {
   const key = pairKey(repository, digest)
-  if (!isNew || tx.get(MANIFEST, key) !== undefined || tx.get(ENTRY, key) !== undefined)
-    return false
+  const entry = tx.get(ENTRY, key)
+  if (!isNew || tx.get(MANIFEST, key) !== undefined || isDeleted(entry)) return false
   rows.putManifest(tx, repository, digest, isSparse ? { ...row, isSparse } : row)
+  // A record came first, and asks for just this: it is shown when the key is considered.
+  if (entry !== undefined) return true
   const coverage = isComplete(tx, repository, digest) ? 'all' : []
   // Held by digest too: nothing but its link says that a manifest without a tag is wanted.
-  ledger.hold(tx, { repository, reference: digest }, { digest, coverage })
-  if (row.subject !== undefined) addTo(tx, REFERRER, pairKey(repository, row.subject), digest)
+  const held = { digest, coverage, isAdopted: true } as const
+  ledger.hold(tx, { repository, reference: digest }, held)
   return true
 }
 
-/** Undefined where the index knows better: a delete of it, or a record whose content is still to come. */
+/** Undefined where the index knows better: a delete of it. */
 async function readManifest(
   { index, blobs }: AdoptManifestsDeps,
   repository: RepositoryName,
@@ -100,7 +102,7 @@ async function readManifest(
   const key = pairKey(repository, name)
   const row = index.get(MANIFEST, key)
   if (row !== undefined) return { digest: name, row, isNew: false }
-  if (index.get(ENTRY, key) !== undefined) return undefined
+  if (isDeleted(index.get(ENTRY, key))) return undefined
   const file = blobPath(name)
   const size = (await blobs.stat(name))?.size ?? 0
   if (size > MAX_MANIFEST_BYTES) {
@@ -119,6 +121,10 @@ async function readManifest(
   }
   const expected = 'an OCI or Docker schema 2 manifest'
   return finding('manifest-unreadable', file, { expected, came: parse.reason })
+}
+
+function isDeleted(entry: EntryRow | undefined): boolean {
+  return entry !== undefined && visibleOf(historyOf(entry)) === undefined
 }
 
 interface Hole {

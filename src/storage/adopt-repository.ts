@@ -1,12 +1,15 @@
 /** Adopts one repository: layers, then manifests, children before indexes, then tags; a transaction for each few links. */
 import { algorithmOf, type Digest } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/name.ts'
+import { visibleOf } from '../record/history.ts'
 import { type AdoptManifestsDeps, adoptManifests } from './adopt-manifests.ts'
+import type { AdoptedTags } from './adopted-tags.ts'
 import { isComplete } from './content-keeper.ts'
 import { finding } from './finding.ts'
 import { BLOB, ENTRY, MANIFEST, pairKey } from './index-tables.ts'
 import { blobPath } from './layout.ts'
 import type { FoundLink } from './layout-scan.ts'
+import { historyOf } from './ledger.ts'
 
 export interface AdoptionCounts {
   manifests: number
@@ -16,6 +19,8 @@ export interface AdoptionCounts {
 }
 
 export interface AdoptRepositoryDeps extends AdoptManifestsDeps {
+  /** Keeps tags that a record knows otherwise; absent where the node's name is not known. */
+  readonly adopted?: AdoptedTags | undefined
   /** On disk, and of these new in the index. */
   readonly found: AdoptionCounts
   readonly added: AdoptionCounts
@@ -82,7 +87,7 @@ async function adoptLayers(
 }
 
 async function adoptTags(
-  { index, ledger, found, added, tell }: AdoptRepositoryDeps,
+  { index, ledger, adopted, found, added, tell }: AdoptRepositoryDeps,
   repository: RepositoryName,
   links: readonly FoundLink<Tag>[],
 ): Promise<void> {
@@ -98,11 +103,19 @@ async function adoptTags(
   found.tags += here.length
   added.tags += await index.transact((tx) => {
     // A record, or a delete, has the say over what lies on disk.
-    const fresh = here.filter(({ tag }) => tx.get(ENTRY, pairKey(repository, tag)) === undefined)
-    for (const { tag, digest } of fresh) {
+    let fresh = 0
+    for (const { tag, digest } of here) {
+      const row = tx.get(ENTRY, pairKey(repository, tag))
       const coverage = isComplete(tx, repository, digest) ? 'all' : []
-      ledger.hold(tx, { repository, reference: tag }, { digest, coverage })
+      const held = { digest, coverage, isAdopted: true } as const
+      if (row === undefined) {
+        ledger.hold(tx, { repository, reference: tag }, held)
+        fresh += 1
+      } else if (row.held === undefined && row.records.length > 0) {
+        const isSame = visibleOf(historyOf(row))?.record.digest === digest
+        if (!isSame) adopted?.keep(tx, repository, tag, held)
+      }
     }
-    return fresh.length
+    return fresh
   })
 }

@@ -1,8 +1,10 @@
 /**
  * Adoption: a directory that another registry filled, or whose index is lost, gets its rows from what is on disk. It can
- * be cut off and begun again: what has a row is left alone. Nothing is signed, so no other node hears of it.
+ * be cut off and begun again: what has a row is left alone. Nothing is signed here; a node does that once it has read what
+ * its neighbours know.
  */
 import { type AdoptionCounts, adoptRepository } from './adopt-repository.ts'
+import { ADOPTED, type AdoptedTags, UNSIGNED } from './adopted-tags.ts'
 import type { BlobStore } from './blob-store.ts'
 import { createContentRows } from './content-rows.ts'
 import type { DamageReports } from './damage.ts'
@@ -21,6 +23,8 @@ export interface AdoptionDeps {
   readonly ledger: Ledger
   readonly links: LinkJournal
   readonly damage: DamageReports
+  /** Keeps tags that a record knows otherwise; absent where the node's name is not known. */
+  readonly adopted?: AdoptedTags
 }
 
 export interface AdoptionOptions {
@@ -66,10 +70,13 @@ const UNREAD = new Set<Finding['kind']>([
 ])
 
 export async function adopt(
-  { directory, index, blobs, ledger, links, damage }: AdoptionDeps,
+  { directory, index, blobs, ledger, links, damage, adopted }: AdoptionDeps,
   { signal, onFinding, leaveUnreadable = false }: AdoptionOptions,
 ): Promise<Adoption> {
-  await index.transact((tx) => tx.put(META, 'adoption', { version: OPEN }))
+  await index.transact((tx) => {
+    tx.put(META, 'adoption', { version: OPEN })
+    tx.put(META, ADOPTED, { version: UNSIGNED })
+  })
   // Links that an earlier commit has still to remove would bring back what is gone.
   await links.settled()
   const found = { manifests: 0, blobs: 0, tags: 0 }
@@ -83,7 +90,8 @@ export async function adopt(
   // The links of what is adopted are on disk: its rows are written without them.
   const rows = createContentRows({ ledger, links: { write: () => {}, remove: () => {} } })
   const scan = createLayoutScan({ directory })
-  const deps = { scan, index, blobs, ledger, rows, links, damage, found, added, tell, signal }
+  const store = { index, blobs, ledger, rows, links, damage, adopted }
+  const deps = { ...store, scan, found, added, tell, signal }
   for await (const { name, path } of scan.repositories()) {
     if (name === undefined) {
       const came = path.split('/').slice(4).join('/')

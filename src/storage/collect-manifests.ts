@@ -21,7 +21,7 @@ import {
   type UnusedRow,
 } from './index-tables.ts'
 import { historyOf } from './ledger.ts'
-import { type ManifestUse, manifestUse } from './manifest-use.ts'
+import { isOrphan, type ManifestUse, manifestUse, subjectGone } from './manifest-use.ts'
 import { deletionOf, type PublishDeps, publish } from './publish.ts'
 
 /** What the collector must know to decide about records; undefined where there is no topology at hand. */
@@ -87,12 +87,14 @@ async function look(
   const use = manifestUse(run.index, repository, digest, { isWanted })
   const key = pairKey(repository, digest)
   const noted = run.index.get(UNUSED, key)
+  // What is about a manifest that left has been unused for as long, unless something used it since.
+  const left = noted === undefined ? subjectGone(run.index, key) : undefined
   if (use.kind === 'used') {
     if (run.isDryRun) run.stays(found)
-    if (noted?.sinceMs !== undefined) await run.noteUsed(key)
+    if (noted?.sinceMs !== undefined || left?.sinceMs !== undefined) await run.noteUsed(key)
     return undefined
   }
-  const sinceMs = noted?.sinceMs ?? run.now
+  const sinceMs = noted?.sinceMs ?? left?.sinceMs ?? run.now
   const dueAtMs = sinceMs + run.graces.supersededMs
   const seen = { ...found, sinceMs, notedMs: noted?.sinceMs, isWanted }
   // What an index names goes after it, or somebody could see the index without a part of it.
@@ -102,7 +104,7 @@ async function look(
   const reason = reasonOf(run, found, { use, noted, sinceMs })
   if (run.isDryRun && isDue) run.leaves(row)
   else if (run.isDryRun) run.stays(found)
-  if (!isDue && noted?.sinceMs === undefined) await run.noteUnused(key)
+  if (!isDue && noted?.sinceMs === undefined) await run.noteUnused(key, sinceMs)
   const item = { repository, name: digest, bytes: row.size, reason, dueAtMs, isDue }
   return run.explained({ kind: 'manifest', ...item })
 }
@@ -169,7 +171,7 @@ async function isWantedByDigest(
 
 function reasonOf(
   run: CollectorRun,
-  { repository }: Found,
+  { repository, digest }: Found,
   {
     use,
     noted,
@@ -194,7 +196,8 @@ function reasonOf(
   if (use.subject !== undefined) {
     return `about ${use.subject.slice(0, 19)}.. which nothing shows; found ${since}`
   }
-  if (noted?.isOrphan === true) return `what it belonged to is gone; unused ${since}`
+  if (isOrphan(run.index, { repository, reference: digest }))
+    return `what it belonged to is gone; unused ${since}`
   return `no tag, index or push by digest keeps it; found ${since}`
 }
 

@@ -5,7 +5,6 @@ import type { BlobLeases } from './blob-leases.ts'
 import type { BlobStore, StageStat } from './blob-store.ts'
 import type { CollectedItem } from './collected-item.ts'
 import type { CollectorRun } from './collector-run.ts'
-import { UPLOAD } from './index-tables.ts'
 import type { UploadSessions } from './upload-sessions.ts'
 
 export interface CollectStagesDeps {
@@ -29,13 +28,14 @@ export async function* collectUploads(
   }
 }
 
-/** After the sessions: what is left is of a blob that was being fetched, or of a session whose row is gone. */
+/** After the sessions: what is left is of a blob that was being fetched, or of a session that is gone. */
 export async function* collectStages(
   deps: CollectStagesDeps,
   run: CollectorRun,
 ): AsyncGenerator<CollectedItem> {
+  const sessions = new Set((await deps.uploads.list()).map(({ id }) => id))
   for (const stage of await deps.blobs.stages()) {
-    if (run.index.get(UPLOAD, stage.name) !== undefined) continue
+    if (sessions.has(stage.name)) continue
     const dueAtMs = stage.modifiedAtMs + run.graces.unusedMs
     const isDue = dueAtMs <= run.now && (await discard(deps, run, stage))
     const age = durationText(run.now - stage.modifiedAtMs)

@@ -7,6 +7,7 @@ import type { CollectedItem, Graces } from './collected-item.ts'
 import { createDigestFilter, type DigestFilter } from './digest-filter.ts'
 import type { IndexDb, Table } from './index-db.ts'
 import { type ManifestRow, pairKey, REPOSITORY, UNUSED } from './index-tables.ts'
+import { subjectGone } from './manifest-use.ts'
 
 export interface CollectorRun extends Disposable {
   readonly index: IndexDb
@@ -38,8 +39,8 @@ export interface CollectorRun extends Disposable {
   ): AsyncGenerator<readonly (readonly [string, V])[]>
   /** The item, with what keeps it although its time has come. */
   explained(item: CollectedItem): CollectedItem
-  /** Its time begins, or ends. Nothing is written in a dry run. */
-  noteUnused(key: string): Promise<void>
+  /** Its time begins, now or at `sinceMs`, or ends. Nothing is written in a dry run. */
+  noteUnused(key: string, sinceMs?: number): Promise<void>
   noteUsed(key: string): Promise<void>
 }
 
@@ -97,19 +98,20 @@ export function beginRun(
       if (item.isDue || item.dueAtMs > now) return item
       return { ...item, reason: `${item.reason}; in use now, or a short while ago` }
     },
-    noteUnused: async (key) => {
+    noteUnused: async (key, sinceMs = now) => {
       if (isDryRun) return
       await index.transact((tx) => {
         const row = tx.get(UNUSED, key)
-        if (row?.sinceMs === undefined) tx.put(UNUSED, key, { ...row, sinceMs: now })
+        if (row?.sinceMs === undefined) tx.put(UNUSED, key, { ...row, sinceMs })
       })
     },
     noteUsed: async (key) => {
       if (isDryRun) return
       await index.transact((tx) => {
-        const { sinceMs, ...rest } = tx.get(UNUSED, key) ?? {}
-        if (sinceMs === undefined) return
-        if (Object.keys(rest).length === 0) tx.delete(UNUSED, key)
+        const { sinceMs: _ended, ...rest } = tx.get(UNUSED, key) ?? {}
+        // An empty row says that it was used after what it is about had left: its time does not go back to then.
+        const isAboutGone = subjectGone(tx, key) !== undefined
+        if (Object.keys(rest).length === 0 && !isAboutGone) tx.delete(UNUSED, key)
         else tx.put(UNUSED, key, rest)
       })
     },

@@ -47,6 +47,8 @@ export interface CollectorDeps extends Pick<CollectFilesDeps, 'oldestJobMs'> {
   readonly uploads: Pick<UploadSessions, 'list' | 'expire'>
   readonly leases: BlobLeases
   readonly rights: Rights | undefined
+  /** Before what frees space: the disk may be full. */
+  readonly makeRoom?: (() => Promise<void>) | undefined
   readonly events: EventBus
   readonly clock: Clock
   readonly random: Random
@@ -80,6 +82,7 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
   }
 
   async function collect(onItem: (item: CollectedItem) => void): Promise<Collection> {
+    await deps.makeRoom?.()
     using run = begin(false)
     const collection = emptyCollection()
     for await (const item of look(run)) {

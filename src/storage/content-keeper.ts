@@ -4,15 +4,19 @@ import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import { isDigest, type RepositoryName } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
+import { conflictOf, type LoserTag } from '../record/losers.ts'
 import { keyText, type RecordKey } from '../record/tag-record.ts'
+import type { AdoptedTags } from './adopted-tags.ts'
 import type { BlobLeases } from './blob-leases.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { ContentKeeper } from './content.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb, Reads, Transaction } from './index-db.ts'
-import { BLOB, ENTRY, MANIFEST, PARENT, pairKey, SHOWS } from './index-tables.ts'
+import { BLOB, ENTRY, KEPT, MANIFEST, PARENT, pairKey } from './index-tables.ts'
+import { serveLosers } from './kept-losers.ts'
 import { historyOf, type Ledger } from './ledger.ts'
+import { isTagged } from './manifest-use.ts'
 
 export interface ContentKeeperDeps {
   readonly index: IndexDb
@@ -21,17 +25,19 @@ export interface ContentKeeperDeps {
   readonly rows: ContentRows
   readonly leases: Pick<BlobLeases, 'hold'>
   readonly damage: Pick<Damage, 'mended'>
+  readonly adopted: AdoptedTags
   readonly events: EventBus
 }
 
 export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
-  const { index, blobs, leases, ledger, rows, damage, events } = deps
+  const { index, blobs, leases, ledger, rows, damage, adopted, events } = deps
 
   /** Shows `digest` for the key if its newest record still says so. */
   function show(tx: Transaction, key: RecordKey, digest: Digest): boolean {
     const row = tx.get(ENTRY, keyText(key))
     if (visibleOf(historyOf(row))?.record.digest !== digest) return false
     if (row?.held?.digest === digest && row.held.coverage === 'all') return true
+    if (row?.held?.digest !== digest) adopted.keep(tx, key.repository, key.reference, row?.held)
     ledger.hold(tx, key, { digest, coverage: 'all' })
     if (!isDigest(key.reference)) rows.putTag(tx, key.repository, key.reference, digest)
     tx.afterCommit(() => events.emit({ kind: 'visible-changed', key, digest }))
@@ -73,15 +79,42 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
         if (row === undefined || row.records.length === 0) return
         if (visibleOf(historyOf(row)) !== undefined) return
         if (isDigest(reference)) {
-          const named = pairKey(repository, reference)
-          const isNamed = tx.get(SHOWS, named) !== undefined || tx.get(PARENT, named) !== undefined
+          // By a record, an index, or a tag that was adopted.
+          const isNamed =
+            isTagged(tx, repository, reference) ||
+            tx.get(PARENT, pairKey(repository, reference)) !== undefined
           if (!isNamed) rows.removeManifest(tx, repository, reference)
         }
         if (row.held === undefined) return
+        adopted.keep(tx, repository, reference, row.held)
         ledger.hold(tx, key, undefined)
         if (!isDigest(reference)) rows.removeTag(tx, repository, reference)
         tx.afterCommit(() => events.emit({ kind: 'visible-changed', key }))
       }),
+
+    keepLosers: async (key, losers) => {
+      if (losers.length === 0 && index.get(KEPT, keyText(key)) === undefined) return []
+      return index.transact((tx) => {
+        const row = tx.get(ENTRY, keyText(key))
+        // Newer news may have come since it was planned.
+        const lost = new Set(conflictOf(historyOf(row))?.losers.map(({ id }) => id))
+        const isOwn = ({ tag: reference }: LoserTag) =>
+          visibleOf(historyOf(tx.get(ENTRY, keyText({ ...key, reference })))) !== undefined
+        const asked = losers.filter((one) => lost.has(one.recordId) && !isOwn(one))
+        const isHere = ({ digest }: LoserTag) => isComplete(tx, key.repository, digest)
+        const added = serveLosers(tx, key, asked.filter(isHere))
+        if (added !== undefined) {
+          // A new number: neighbours hear who holds it.
+          ledger.hold(tx, key, row?.held)
+          const { repository } = key
+          tx.afterCommit(() => {
+            for (const { tag: reference, digest } of added)
+              events.emit({ kind: 'visible-changed', key: { repository, reference }, digest })
+          })
+        }
+        return asked.filter((one) => !isHere(one))
+      })
+    },
 
     isComplete: (repository, digest) => isComplete(index, repository, digest),
   }

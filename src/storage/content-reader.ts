@@ -1,5 +1,4 @@
 /** Reads what this node serves: rows of the index, bytes of the blob store. */
-import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import { isDigest } from '../oci/name.ts'
@@ -7,20 +6,19 @@ import type { BlobStore } from './blob-store.ts'
 import type { ContentReader, ManifestStat, Page, ReferrerDescriptor } from './content.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
+import { membersOf } from './index-sets.ts'
 import {
+  ABOUT,
   BLOB,
-  ENTRY,
   firstOf,
+  LOSER,
   MANIFEST,
   pairKey,
-  REFERRER,
   REPOSITORY,
   secondOf,
   TAG,
 } from './index-tables.ts'
-
-/** Rows read before others get their turn, some 10 µs each: one subject may have thousands of referrers. */
-const READS_IN_TURN = 128
+import { loserAt } from './loser-tags.ts'
 
 export interface ContentReaderDeps {
   readonly index: IndexDb
@@ -29,8 +27,12 @@ export interface ContentReaderDeps {
 }
 
 export function createContentReader({ index, blobs, damage }: ContentReaderDeps): ContentReader {
+  function digestOfTag(repository: RepositoryName, tag: Tag): Digest | undefined {
+    return index.get(TAG, pairKey(repository, tag)) ?? loserAt(index, repository, tag)?.digest
+  }
+
   function stat(repository: RepositoryName, reference: Reference): ManifestStat | undefined {
-    const digest = isDigest(reference) ? reference : index.get(TAG, pairKey(repository, reference))
+    const digest = isDigest(reference) ? reference : digestOfTag(repository, reference)
     if (digest === undefined) return undefined
     const row = index.get(MANIFEST, pairKey(repository, digest))
     return row && { digest, mediaType: row.mediaType, size: row.size }
@@ -89,8 +91,14 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
     },
     hasRepository: (repository) => (index.get(REPOSITORY, repository)?.manifests ?? 0) > 0,
     tags: async (repository, page) => {
-      const rows = await index.page(TAG, within(repository, page))
-      return rows.map(([key]) => secondOf(key) as Tag)
+      const range = within(repository, page)
+      const [own, losers] = await Promise.all([index.page(TAG, range), index.page(LOSER, range)])
+      const tags = own.map(([key]) => secondOf(key) as Tag)
+      if (losers.length === 0) return tags
+      const shown = losers
+        .map(([key]) => secondOf(key) as Tag)
+        .filter((tag) => digestOfTag(repository, tag) !== undefined)
+      return [...new Set([...tags, ...shown])].sort().slice(0, page.limit)
     },
     repositories: async ({ after, limit }) => {
       const names: RepositoryName[] = []
@@ -106,15 +114,7 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
       return names
     },
     referrers: async function* (repository, subject, { after = '', artifactType } = {}) {
-      const references = index.get(REFERRER, pairKey(repository, subject)) ?? []
-      const named = references.map((reference) =>
-        isDigest(reference)
-          ? reference
-          : index.get(ENTRY, pairKey(repository, reference))?.held?.digest,
-      )
-      const digests = [...new Set(named.filter((digest) => digest !== undefined))].sort()
-      for (const [at, digest] of digests.filter((one) => one > after).entries()) {
-        if (at % READS_IN_TURN === READS_IN_TURN - 1) await setImmediate()
+      for await (const digest of membersOf(index, ABOUT, pairKey(repository, subject), { after })) {
         const one = referrer(repository, digest, subject)
         if (one === undefined) continue
         if (artifactType === undefined || one.artifactType === artifactType) yield one

@@ -1,16 +1,18 @@
 /** The rows and links that a manifest is made of, written and removed inside a transaction: one place for both. */
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor, Manifest } from '../oci/manifest.ts'
-import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
+import type { RepositoryName, Tag } from '../oci/name.ts'
 import type { Transaction } from './index-db.ts'
 import { addTo, removeFrom } from './index-lists.ts'
+import { addMember, removeMember, sizeOf } from './index-sets.ts'
 import {
+  ABOUT,
   BLOB,
+  GONE,
   MANIFEST,
   type ManifestRow,
   PARENT,
   pairKey,
-  REFERRER,
   REPOSITORY,
   UNUSED,
 } from './index-tables.ts'
@@ -107,6 +109,8 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
       tx.put(MANIFEST, key, row)
       count(tx, repository, 1)
       for (const child of row.manifests) addTo(tx, PARENT, pairKey(repository, child), digest)
+      if (row.subject !== undefined) addMember(tx, ABOUT, pairKey(repository, row.subject), digest)
+      tx.delete(GONE, key)
       links.write(tx, revisionLinkPath(repository, digest), digest)
       // Its children are known only now: signatures of a child may be wanted because of this index.
       if (row.manifests.length > 0) ledger.renumberReferrers(tx, repository, digest)
@@ -120,9 +124,14 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
       for (const child of row.manifests) {
         removeFrom(tx, PARENT, pairKey(repository, child), digest)
       }
-      const about = (tx.get(REFERRER, key) ?? []).filter((reference) => isDigest(reference))
-      for (const orphan of [...row.manifests, ...about])
-        leave(tx, repository, orphan, sinceMs, true)
+      if (row.subject !== undefined) {
+        const subject = pairKey(repository, row.subject)
+        removeMember(tx, ABOUT, subject, digest)
+        if (sizeOf(tx, ABOUT, subject) === 0) tx.delete(GONE, subject)
+      }
+      for (const child of row.manifests) leave(tx, repository, child, sinceMs, true)
+      // What is about it may be thousands: one row says it to all of them.
+      if (sizeOf(tx, ABOUT, key) > 0) tx.put(GONE, key, sinceMs === undefined ? {} : { sinceMs })
       for (const blob of row.blobs) leave(tx, repository, blob.digest, sinceMs)
       for (const tag of tx.get(UNUSED, key)?.tags ?? []) {
         links.remove(tx, tagIndexPath(repository, tag, digest))
@@ -131,7 +140,14 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
       links.remove(tx, revisionLinkPath(repository, digest))
       return true
     },
-    keepByDigest: (tx, repository, digest) => tx.delete(UNUSED, pairKey(repository, digest)),
+    keepByDigest: (tx, repository, digest) => {
+      const key = pairKey(repository, digest)
+      const subject = tx.get(MANIFEST, key)?.subject
+      const isAboutGone =
+        subject !== undefined && tx.get(GONE, pairKey(repository, subject)) !== undefined
+      if (isAboutGone) tx.put(UNUSED, key, { isOrphan: false })
+      else tx.delete(UNUSED, key)
+    },
     removeBlob: (tx, repository, digest) => {
       const key = pairKey(repository, digest)
       if (tx.get(BLOB, key) === undefined) return false

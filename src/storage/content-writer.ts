@@ -4,7 +4,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { type Descriptor, parseManifest } from '../oci/manifest.ts'
-import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
+import { isDigest, type RepositoryName } from '../oci/name.ts'
 import type { Author } from '../record/author.ts'
 import { visibleOf } from '../record/history.ts'
 import type { PutRecord, RecordKey, SignedRecord } from '../record/tag-record.ts'
@@ -15,19 +15,14 @@ import { isComplete } from './content-keeper.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
-import {
-  ENTRY,
-  HOLDS,
-  MANIFEST,
-  PARENT,
-  pairKey,
-  REPOSITORY,
-  SHOWS,
-  secondOf,
-} from './index-tables.ts'
+import { membersIn, sizeOf } from './index-sets.ts'
+import { ENTRY, HOLDS, LOST, MANIFEST, PARENT, pairKey, REPOSITORY, SHOWS } from './index-tables.ts'
 import { historyOf, type Ledger } from './ledger.ts'
+import { refuseLoser, refuseLoserTag } from './loser-tags.ts'
+import { manifestNaming } from './manifest-naming.ts'
 import { deletionOf, publish } from './publish.ts'
 import { missingOf, refuseMissing, refuseWrongSizes, sizesOf } from './pushed-parts.ts'
+import { isShowing, tagsShowing } from './tags-showing.ts'
 
 export const SPARSE_POLICIES = ['accept', 'refuse'] as const
 export type SparsePolicy = (typeof SPARSE_POLICIES)[number]
@@ -41,14 +36,19 @@ export interface ContentWriterDeps {
   readonly leases: Pick<BlobLeases, 'hold'>
   readonly damage: Pick<Damage, 'has' | 'report' | 'mended'>
   readonly events: EventBus
+  /** Before what frees space: the disk may be full. */
+  readonly makeRoom?: (() => Promise<void>) | undefined
   /** Whether manifests are taken whose blobs or manifests are not here. */
   readonly sparse: SparsePolicy
   /** Whether a tag of the repository may be moved once it exists. */
   readonly tagsMayMove: (repository: RepositoryName) => boolean
 }
 
+/** Tags deleted in one commit, a signature each: some 20 ms. Those of a manifest with more go in several, and the manifest in the last. */
+const TAGS_AT_ONCE = 128
+
 export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
-  const { index, blobs, leases, rows, author, damage, sparse } = deps
+  const { index, blobs, leases, rows, author, damage, sparse, makeRoom } = deps
 
   /** Signs and shows a pushed manifest, unless the key says exactly that already. */
   function announce(
@@ -118,6 +118,7 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
         refuseWrongSizes(manifest, sizes)
         for (const one of references) {
           refuseMovedTag(deps, tx, { repository, reference: one }, digest)
+          refuseLoserTag(tx, { repository, reference: one })
         }
         const row = manifestRow(manifest, bytes.length)
         rows.putManifest(tx, repository, digest, isSparse ? { ...row, isSparse } : row)
@@ -149,30 +150,47 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
       })
     },
 
-    deleteTag: (repository, tag) =>
-      index.transact((tx) => {
+    deleteTag: async (repository, tag) => {
+      await makeRoom?.()
+      return index.transact((tx) => {
         const key = { repository, reference: tag }
         const row = tx.get(ENTRY, pairKey(repository, tag))
-        if (row?.held === undefined && visibleOf(historyOf(row)) === undefined) return false
+        if (row?.held === undefined && visibleOf(historyOf(row)) === undefined) {
+          refuseLoserTag(tx, key)
+          return false
+        }
         withdraw(tx, key)
         return true
-      }),
+      })
+    },
 
-    deleteManifest: (repository, digest) =>
-      index.transact((tx) => {
-        if (tx.get(MANIFEST, pairKey(repository, digest)) === undefined) return false
-        for (const tag of tagsShowing(tx, repository, digest)) {
-          withdraw(tx, { repository, reference: tag })
-        }
-        withdraw(tx, { repository, reference: digest })
-        // An index that is served here needs its children: the delete is known, the bytes stay.
-        if (tx.get(PARENT, pairKey(repository, digest)) === undefined) {
-          rows.removeManifest(tx, repository, digest)
-        }
-        return true
-      }),
+    deleteManifest: async (repository, digest) => {
+      await makeRoom?.()
+      const key = pairKey(repository, digest)
+      for (;;) {
+        const holding = sizeOf(index, HOLDS, key)
+        const [lost] = await membersIn(index, LOST, key, { limit: 1 })
+        const tags = await tagsShowing(index, repository, digest, { limit: TAGS_AT_ONCE })
+        const outcome = await index.transact((tx) => {
+          if (tx.get(MANIFEST, key) === undefined) return false
+          refuseLoser(tx, repository, digest, lost)
+          // A tag that came while they were looked for may show it: look again.
+          if (sizeOf(tx, HOLDS, key) !== holding) return 'again'
+          for (const tag of tags) {
+            if (isShowing(tx, repository, digest, tag)) withdraw(tx, { repository, reference: tag })
+          }
+          if (tags.length === TAGS_AT_ONCE || sizeOf(tx, SHOWS, key) > 0) return 'again'
+          withdraw(tx, { repository, reference: digest })
+          // An index that is served here needs its children: the delete is known, the bytes stay.
+          if (tx.get(PARENT, key) === undefined) rows.removeManifest(tx, repository, digest)
+          return true
+        })
+        if (outcome !== 'again') return outcome
+      }
+    },
 
     unlinkBlob: async (repository, digest) => {
+      await makeRoom?.()
       for (;;) {
         const before = index.get(REPOSITORY, repository)?.changes
         const user = await manifestNaming(index, repository, digest)
@@ -200,16 +218,6 @@ function sign(make: () => SignedRecord): SignedRecord {
   }
 }
 
-/** Tags whose newest record names the digest, and adopted ones: those have no record. */
-function tagsShowing(tx: Transaction, repository: RepositoryName, digest: Digest): readonly Tag[] {
-  const key = pairKey(repository, digest)
-  const adopted = (tx.get(HOLDS, key) ?? []).filter(
-    (reference): reference is Tag =>
-      !isDigest(reference) && tx.get(ENTRY, pairKey(repository, reference))?.records.length === 0,
-  )
-  return [...(tx.get(SHOWS, key) ?? []), ...adopted]
-}
-
 function refuseMovedTag(
   { tagsMayMove }: ContentWriterDeps,
   tx: Transaction,
@@ -223,23 +231,4 @@ function refuseMovedTag(
   if (shown === undefined || shown === digest) return
   const message = `tags of ${repository} are immutable: ${reference} is ${shown}; push another tag`
   throw new OciError('DENIED', { message })
-}
-
-/** Rows read at a time while a repository's manifests are looked through. */
-const PAGE = 256
-
-async function manifestNaming(
-  index: IndexDb,
-  repository: RepositoryName,
-  digest: Digest,
-): Promise<string | undefined> {
-  let after = pairKey(repository, '')
-  for (;;) {
-    const page = await index.page(MANIFEST, { after, below: `${repository}\x01`, limit: PAGE })
-    const user = page.find(([, { blobs }]) => blobs.some((blob) => blob.digest === digest))
-    if (user !== undefined) return secondOf(user[0])
-    const last = page.at(-1)
-    if (page.length < PAGE || last === undefined) return undefined
-    after = last[0]
-  }
 }

@@ -2,6 +2,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor, Manifest } from '../oci/manifest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
+import type { LoserTag } from '../record/losers.ts'
 import type { RecordKey } from '../record/tag-record.ts'
 import type { Transaction } from './index-db.ts'
 
@@ -99,7 +100,7 @@ export interface ContentWriter {
   ): Promise<void>
   /** @returns false when there is no such tag. */
   deleteTag(repository: RepositoryName, tag: Tag): Promise<boolean>
-  /** Deletes the manifest and every tag that shows it. @returns false when there is none. */
+  /** Deletes the manifest and every tag that shows it: in one commit, where there are at most 128. @returns false when there is none. */
   deleteManifest(repository: RepositoryName, digest: Digest): Promise<boolean>
   /** The repository no longer serves the blob. @throws OciError DENIED while a manifest there names it. */
   unlinkBlob(repository: RepositoryName, digest: Digest): Promise<boolean>
@@ -127,6 +128,11 @@ export interface ContentKeeper {
   show(key: RecordKey): Promise<boolean>
   /** Applies a delete: the node serves the reference no more. */
   drop(key: RecordKey): Promise<void>
+  /**
+   * From now on these losers of the key are served under their tags, and no others: those that are here. @returns those that
+   * are not.
+   */
+  keepLosers(key: RecordKey, losers: readonly LoserTag[]): Promise<readonly LoserTag[]>
   /** Whether the repository has the manifest, and so everything that it needs. */
   isComplete(repository: RepositoryName, digest: Digest): boolean
 }

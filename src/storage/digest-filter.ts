@@ -15,6 +15,8 @@ export interface DigestFilter {
 const BITS_EACH = 20
 /** Bits, as powers of two: 1 KiB for small repositories, at most 8 MiB, which is three million digests. */
 const SIZE = { least: 13, most: 26 }
+/** Words that come into being together, once a bit among them is set: a node with little content takes little memory. */
+const PAGE_WORDS = 1_024
 /** Places of one digest. Digests are random already: four of their words, moved by chance, need no further hash. */
 const PLACES = 4
 
@@ -24,7 +26,7 @@ export function createDigestFilter(
 ): DigestFilter {
   const power = Math.ceil(Math.log2(Math.max(1, expected * BITS_EACH)))
   const bits = 2 ** Math.min(Math.max(power, SIZE.least), SIZE.most)
-  const words = new Uint32Array(bits / 32)
+  const pages: (Uint32Array | undefined)[] = []
   const salt = new Uint32Array(random.bytes(PLACES * 4).slice().buffer)
 
   function* placesOf(digest: Digest): Generator<number> {
@@ -38,12 +40,18 @@ export function createDigestFilter(
   return {
     add: (digest) => {
       for (const place of placesOf(digest)) {
-        words[place >>> 5] = (words[place >>> 5] ?? 0) | (1 << (place & 31))
+        const word = place >>> 5
+        const at = word % PAGE_WORDS
+        const page = (pages[(word - at) / PAGE_WORDS] ??= new Uint32Array(PAGE_WORDS))
+        page[at] = (page[at] ?? 0) | (1 << (place & 31))
       }
     },
     has: (digest) => {
       for (const place of placesOf(digest)) {
-        if (((words[place >>> 5] ?? 0) & (1 << (place & 31))) === 0) return false
+        const word = place >>> 5
+        const at = word % PAGE_WORDS
+        const page = pages[(word - at) / PAGE_WORDS]
+        if (((page?.[at] ?? 0) & (1 << (place & 31))) === 0) return false
       }
       return true
     },

@@ -14,6 +14,7 @@ import {
   type StageStat,
 } from './blob-store.ts'
 import { openDiskStage } from './disk-stage.ts'
+import { createEarlySync } from './early-sync.ts'
 import { BLOBS_PATH, blobDirectoryPath } from './layout.ts'
 import { createRunningHashes } from './running-hashes.ts'
 import { verify } from './verify.ts'
@@ -33,7 +34,8 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
   await makeDirectoryDurably(join(directory, BLOBS_PATH))
   await removeLeftPuts(staging)
   const hashes = createRunningHashes()
-  /** Directories `<algorithm>/<2 hex>` whose name is durable, or is being made so: at most 512. */
+  const earlySync = createEarlySync()
+  /** Directories `<algorithm>` and `<algorithm>/<2 hex>` whose name is durable, or is being made so: at most 514. */
   const durable = new Map<string, Promise<void>>()
   const pathOf = (digest: Digest) => join(directory, blobDirectoryPath(digest), 'data')
 
@@ -42,19 +44,22 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
     const known = durable.get(path)
     if (known !== undefined) return known
     const made = (async () => {
+      const parent = dirname(path)
+      if (parent !== join(directory, BLOBS_PATH)) await makeShared(parent)
       await mkdir(path, { recursive: true })
-      await syncDirectory(dirname(path))
-      await syncDirectory(dirname(dirname(path)))
+      await syncDirectory(parent)
     })()
     durable.set(path, made)
     made.catch(() => durable.delete(path))
     return made
   }
 
-  /** Moves a finished file to its place under the digest. */
-  async function place(from: string, digest: Digest): Promise<void> {
+  /** Moves a file to its place under the digest, once `written` says that its bytes are durable. */
+  async function place(from: string, digest: Digest, written: Promise<void>): Promise<void> {
     const own = dirname(pathOf(digest))
-    await makeShared(dirname(own))
+    // Side by side, and both are over before anything fails: nobody may be at a file that goes then.
+    const [bytes, shared] = await Promise.allSettled([written, makeShared(dirname(own))])
+    for (const one of [bytes, shared]) if (one.status === 'rejected') throw one.reason
     await mkdir(own, { recursive: true })
     await rename(from, pathOf(digest))
     await makeNameDurable(own)
@@ -82,7 +87,7 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
     },
     readAll: (digest) => absent(readFile(pathOf(digest))),
     pathOf,
-    stage: (name) => openDiskStage({ path: join(staging, name), name, place, hashes }),
+    stage: (name) => openDiskStage({ path: join(staging, name), name, place, hashes, earlySync }),
     stages: async () => {
       const names = (await readdir(staging)).filter((name) => !name.startsWith(ONE_CALL_PREFIX))
       const found = await Promise.all(names.map((name) => statStage(join(staging, name), name)))
@@ -95,8 +100,7 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
       if (found?.equals(bytes)) return makeNameDurable(dirname(pathOf(digest)))
       const path = join(staging, oneCallStage(randomUUID()))
       try {
-        await writeFile(path, bytes, { flag: 'wx', flush: true })
-        await place(path, digest)
+        await place(path, digest, writeFile(path, bytes, { flag: 'wx', flush: true }))
       } catch (err) {
         await rm(path, { force: true })
         throw err

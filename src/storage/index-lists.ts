@@ -1,6 +1,6 @@
 /**
- * Small lists in one row: the tags of a digest, the parents of a child, the referrers of a subject. Sorted, so that
- * equal content gives equal rows. They are rewritten whole, so they suit hundreds of members, not millions.
+ * Small lists in one row: the parents of a child, which a transaction must be able to list. Sorted, so that equal content
+ * gives equal rows. They are rewritten whole, so they suit hundreds of members; `index-sets.ts` has what may be more.
  */
 import type { Table, Transaction } from './index-db.ts'
 

@@ -9,31 +9,42 @@
  *   manifest   repository NUL digest        what the manifest needs, so that nobody reads its bytes again
  *   blob       repository NUL digest        a blob that the repository may serve
  *   repository name                         how many manifests it has
- *   shows      repository NUL digest        tags whose newest record names the digest
- *   holds      repository NUL digest        references for which the node serves the digest
+ *   shows      repository NUL digest        set: tags whose newest record names the digest
+ *   holds      repository NUL digest        set: tags for which the node serves the digest
+ *   referrer   repository NUL digest        set: references of records whose subject is the digest
+ *   about      repository NUL digest        set: manifests here whose subject is the digest
+ *   lost       repository NUL digest        set: tags that the digest lost in a concurrent push
+ *   kept       repository NUL tag           losers of the tag that the node serves, and under which tags
+ *   loser      repository NUL tag           a tag under which the node serves a loser: of which tag
  *   parent     repository NUL digest        indexes here that have the digest as a child
- *   referrer   repository NUL digest        references of records whose subject is the digest
+ *   renumber   repository NUL digest        the entries of records about it still need new numbers
  *   unused     repository NUL digest        what nothing needs: since when, and what it was
+ *   gone       repository NUL digest        a manifest that left while others were about it
  *   upload     UUID                         an upload session: whose repository
  *   job        repository @ digest          attempts, errors and times of a job
  *   cursor     peer id                      how far this node has read the peer's feed
  *   parked     record id                    verified records whose time or right has not come yet
  *   pending    number (16 digits)           link files that a commit still has to write
  *   damaged    digest                       a blob whose bytes are not what they must be: absent until they are again
+ *
+ * A set is a row that counts its members, and behind it a row for each: repository NUL digest NUL member.
  */
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import { decodeCbor, encodeCbor } from '../record/cbor-codec.ts'
+import type { LoserTag } from '../record/losers.ts'
 import type { Table } from './index-db.ts'
 
-export const INDEX_VERSION = 1
+export const INDEX_VERSION = 2
 
 export interface Held {
   /** What the node serves for the reference: complete, verified, on disk. */
   readonly digest: Digest
   /** The platforms it is complete for. */
   readonly coverage: 'all' | readonly string[]
+  /** It was in the directory before the node: until a record says something of the reference, nobody signed for it. */
+  readonly isAdopted?: true
 }
 
 export interface EntryRow {
@@ -90,6 +101,8 @@ export interface CursorRow {
   readonly filter: string
   readonly epoch: string
   readonly number: number
+  /** From here on something was left out, since the park was full: it is read again when there is room. */
+  readonly again?: number
 }
 
 export interface ParkedRow {
@@ -104,8 +117,32 @@ export interface UnusedRow {
   readonly sinceMs?: number
   /** Tags that showed the manifest once, the last one last. */
   readonly tags?: readonly Tag[]
-  /** What the manifest was pushed for is gone: being pushed by digest alone keeps it no more. */
+  /**
+   * What the manifest was pushed for is gone: being pushed by digest alone keeps it no more. False: it was pushed again after
+   * that, for its own sake.
+   */
   readonly isOrphan?: boolean
+}
+
+export interface GoneRow {
+  /** Since when it was unused before it left, milliseconds since the Unix epoch, and so what is about it; undefined: it was in use. */
+  readonly sinceMs?: number
+}
+
+export interface RenumberRow {
+  /** How many steps from the manifest whose tag moved. */
+  readonly depth: number
+  /** Referrers up to this one are done; empty = none yet. */
+  readonly after: string
+  /** Once round: at the end it begins again, and is done with this one. */
+  readonly through?: string
+  readonly isSecondRound?: true
+}
+
+export interface LoserRow {
+  readonly digest: Digest
+  /** The tag that it lost. */
+  readonly of: Tag
 }
 
 export interface UploadRow {
@@ -125,6 +162,17 @@ export type LinkChange =
   | { readonly kind: 'write'; readonly path: string; readonly digest: Digest }
   | { readonly kind: 'remove'; readonly path: string }
 
+/** Rows of sets whose members are `T`, as `index-sets.ts` keeps them: the count, and 1 for each member. */
+export interface SetTable<T extends string> extends Table<number> {
+  /** In the type alone: what the members are. */
+  readonly members?: T
+}
+
+/** Of rows that every pull asks for. */
+function cached<V>(name: string): Table<V> {
+  return { ...table<V>(name), isCached: true }
+}
+
 function table<V>(name: string): Table<V> {
   return {
     name,
@@ -136,15 +184,21 @@ function table<V>(name: string): Table<V> {
 export const META = table<MetaRow>('meta')
 export const ENTRY = table<EntryRow>('entry')
 export const FEED = table<string>('feed')
-export const TAG = table<Digest>('tag')
-export const MANIFEST = table<ManifestRow>('manifest')
-export const BLOB = table<{ readonly size: number }>('blob')
+export const TAG = cached<Digest>('tag')
+export const MANIFEST = cached<ManifestRow>('manifest')
+export const BLOB = cached<{ readonly size: number }>('blob')
 export const REPOSITORY = table<RepositoryRow>('repository')
-export const SHOWS = table<readonly Tag[]>('shows')
-export const HOLDS = table<readonly Reference[]>('holds')
+export const SHOWS: SetTable<Tag> = table('shows')
+export const HOLDS: SetTable<Tag> = table('holds')
+export const REFERRER: SetTable<Reference> = table('referrer')
+export const ABOUT: SetTable<Digest> = table('about')
+export const LOST: SetTable<Tag> = table('lost')
+export const KEPT = table<readonly LoserTag[]>('kept')
+export const LOSER = table<LoserRow>('loser')
 export const UNUSED = table<UnusedRow>('unused')
 export const PARENT = table<readonly Digest[]>('parent')
-export const REFERRER = table<readonly Reference[]>('referrer')
+export const RENUMBER = table<RenumberRow>('renumber')
+export const GONE = table<GoneRow>('gone')
 export const UPLOAD = table<UploadRow>('upload')
 export const JOB = table<JobRow>('job')
 export const CURSOR = table<CursorRow>('cursor')

@@ -2,30 +2,28 @@
  * The ledger: per key what is known (the records no other replaces) and what is held, numbered anew at every change.
  * The numbers in order are the feed: one entry a key, never truncated, complete up to its head.
  */
+import { type Logger, silentLogger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
-import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
-import { aboutOf, type History, merge, visibleOf } from '../record/history.ts'
+import { isDigest, type RepositoryName } from '../oci/name.ts'
+import { type History, merge, visibleOf } from '../record/history.ts'
 import { decodeStoredRecord } from '../record/record-codec.ts'
 import { keyText, parseKeyText, type RecordKey, type SignedRecord } from '../record/tag-record.ts'
 import type { Time } from '../record/time.ts'
-import { fillHolds } from './fill-holds.ts'
 import type { IndexDb, Reads, Transaction } from './index-db.ts'
-import { addTo, removeFrom } from './index-lists.ts'
 import {
   ENTRY,
   type EntryRow,
   FEED,
   type Held,
-  HOLDS,
-  MANIFEST,
+  KEPT,
   META,
   numberKey,
   pairKey,
-  REFERRER,
-  SHOWS,
   TAG,
-  UNUSED,
 } from './index-tables.ts'
+import { bringUpToDate } from './index-version.ts'
+import { moveHold, pointAt } from './ledger-sets.ts'
+import { createRenumbering } from './renumbering.ts'
 
 /** Random bytes of an epoch: no two starts in the life of a mesh have the same. */
 export const EPOCH_BYTES = 12
@@ -35,6 +33,8 @@ export interface Entry {
   readonly number: number
   readonly history: History
   readonly held?: Held
+  /** Losers of the key that the node serves too. */
+  readonly kept?: readonly Digest[]
 }
 
 export interface FeedPage {
@@ -43,12 +43,18 @@ export interface FeedPage {
   readonly through: number
 }
 
+export interface ScanPage {
+  readonly entries: readonly Entry[]
+  /** Text of the last key; undefined when there are no more. */
+  readonly last: string | undefined
+}
+
 export interface Position {
   readonly epoch: string
   readonly number: number
 }
 
-export interface Ledger {
+export interface Ledger extends AsyncDisposable {
   /** Of this start; random. */
   readonly epoch: string
   /** Greatest number in the feed. */
@@ -59,6 +65,8 @@ export interface Ledger {
     repository: RepositoryName,
     page: { readonly after: string; readonly limit: number },
   ): Promise<readonly Entry[]>
+  /** All entries by key: one pass over the rows, for whoever looks at everything. `last` is where the next page goes on. */
+  scan(page: { readonly after: string; readonly limit: number }): Promise<ScanPage>
   /** Entries after a number, in order. */
   page(after: number, limit: number): Promise<FeedPage>
   /** Where a reader at `position` may go on; 0 = from the beginning: this feed never gave out that position. */
@@ -69,27 +77,29 @@ export interface Ledger {
   add(tx: Transaction, signed: SignedRecord): LedgerChange
   /** Inside a transaction: what the node serves for the key from now on. */
   hold(tx: Transaction, key: RecordKey, held: Held | undefined): void
-  /** Inside a transaction: the entries of records about this manifest, and about those, get new numbers. */
+  /** Inside a transaction: the entries of records about this manifest, and about those, get new numbers after it. */
   renumberReferrers(tx: Transaction, repository: RepositoryName, digest: Digest): void
+  /** Resolves when all that were to get new numbers have them, or the index takes no writes. */
+  settled(): Promise<void>
 }
 
 export type LedgerChange =
-  | { readonly kind: 'known' }
-  | { readonly kind: 'stored'; readonly cloned: boolean; readonly history: History }
+  | { readonly kind: 'known'; readonly cloned: boolean }
+  | {
+      readonly kind: 'stored'
+      readonly cloned: boolean
+      readonly before: History
+      readonly history: History
+    }
 
 /** Starts of a node whose positions are still understood; a reader from before begins again. */
 const MAX_EPOCHS = 64
-/** Former tags noted of a manifest: the last of them say what it was. */
-const MAX_TAGS = 64
-/** Signatures of signatures: deeper chains are not followed. */
-const MAX_DEPTH = 4
-
-/** Opens the ledger and begins a new epoch. */
+/** Opens the ledger and begins a new epoch. @throws INDEX_VERSION_UNKNOWN when the index is of a later form. */
 export async function openLedger(
-  { index }: { readonly index: IndexDb },
+  { index, logger = silentLogger }: { readonly index: IndexDb; readonly logger?: Logger },
   { epoch }: { readonly epoch: string },
 ): Promise<Ledger> {
-  await fillHolds(index)
+  await bringUpToDate(index)
   await index.transact((tx) => {
     const { epochs = [], last = 0 } = tx.get(META, 'feed') ?? {}
     const kept = [...epochs, { epoch, start: last }].slice(-MAX_EPOCHS)
@@ -113,57 +123,15 @@ export async function openLedger(
     })
   }
 
-  function renumberReferrers(
-    tx: Transaction,
-    repository: RepositoryName,
-    digest: Digest,
-    depth = 0,
-  ): void {
-    if (depth > MAX_DEPTH) return
-    for (const reference of tx.get(REFERRER, pairKey(repository, digest)) ?? []) {
-      const row = tx.get(ENTRY, pairKey(repository, reference))
-      if (row === undefined) continue
-      write(tx, { repository, reference }, row)
-      const shown = visibleOf(historyOf(row))?.record.digest
-      if (shown !== undefined) renumberReferrers(tx, repository, shown, depth + 1)
-    }
-    for (const child of tx.get(MANIFEST, pairKey(repository, digest))?.manifests ?? []) {
-      renumberReferrers(tx, repository, child, depth + 1)
-    }
-  }
-
-  /** Keeps `shows` and `referrer` true when the newest record of a key changed. */
-  function point(tx: Transaction, key: RecordKey, before: History, after: History): void {
-    const { repository, reference } = key
-    const [from, to] = [visibleOf(before)?.record, visibleOf(after)?.record]
-    // A delete too is news for whoever was sent what it deletes, once the subject is wanted there again.
-    const [oldSubject, newSubject] = [aboutOf(before), aboutOf(after)]
-    if (oldSubject !== newSubject) {
-      if (oldSubject) removeFrom(tx, REFERRER, pairKey(repository, oldSubject), reference)
-      if (newSubject) addTo(tx, REFERRER, pairKey(repository, newSubject), reference)
-    }
-    if (isDigest(reference) || from?.digest === to?.digest) return
-    const tag: Tag = reference
-    if (from) removeFrom(tx, SHOWS, pairKey(repository, from.digest), tag)
-    if (to) {
-      addTo(tx, SHOWS, pairKey(repository, to.digest), tag)
-      renumberReferrers(tx, repository, to.digest)
-    }
-  }
-
-  /** Keeps `holds` true, and notes which tags showed a manifest once. */
-  function moveHold(tx: Transaction, key: RecordKey, from?: Digest, to?: Digest): void {
-    const { repository, reference } = key
-    if (to !== undefined) addTo(tx, HOLDS, pairKey(repository, to), reference)
-    if (from === undefined) return
-    const left = pairKey(repository, from)
-    removeFrom(tx, HOLDS, left, reference)
-    if (isDigest(reference)) return
-    // Not since when: it was used until now.
-    const { tags = [], isOrphan } = tx.get(UNUSED, left) ?? {}
-    const known = [...tags.filter((tag) => tag !== reference), reference].slice(-MAX_TAGS)
-    tx.put(UNUSED, left, { tags: known, ...(isOrphan === true ? { isOrphan } : {}) })
-  }
+  const renumbering = createRenumbering({
+    index,
+    logger,
+    renumber: (tx, key) => {
+      const row = tx.get(ENTRY, keyText(key))
+      if (row !== undefined) write(tx, key, row)
+      return visibleOf(historyOf(row))?.record.digest
+    },
+  })
 
   return {
     epoch,
@@ -173,6 +141,13 @@ export async function openLedger(
       const range = { after: pairKey(repository, after), below: `${repository}\x01`, limit }
       const rows = await index.page(ENTRY, range)
       return rows.flatMap(([text]) => readEntry(index, text) ?? [])
+    },
+    scan: async (page) => {
+      const rows = await index.page(ENTRY, page)
+      return {
+        entries: rows.map(([text, row]) => entryOf(index, text, row)),
+        last: rows.length < page.limit ? undefined : rows.at(-1)?.[0],
+      }
     },
     page: async (after, limit) => {
       // The head is read first: what is numbered while the page is read belongs to the next page.
@@ -206,9 +181,11 @@ export async function openLedger(
       if (merged.kind === 'known') return merged
       const records = merged.history.map(({ bytes }) => bytes)
       write(tx, record, { ...(row?.held === undefined ? {} : { held: row.held }), records })
-      point(tx, record, before, merged.history)
+      for (const digest of pointAt(tx, record, before, merged.history)) {
+        renumbering.request(tx, record.repository, digest)
+      }
       noteTime(tx, record.time)
-      return { kind: 'stored', cloned: merged.cloned, history: merged.history }
+      return { kind: 'stored', cloned: merged.cloned, before, history: merged.history }
     },
     hold: (tx, key, held) => {
       const text = keyText(key)
@@ -219,7 +196,9 @@ export async function openLedger(
       if (held === undefined) tx.delete(TAG, text)
       else tx.put(TAG, text, held.digest)
     },
-    renumberReferrers,
+    renumberReferrers: renumbering.request,
+    settled: renumbering.settled,
+    [Symbol.asyncDispose]: () => renumbering[Symbol.asyncDispose](),
   }
 }
 
@@ -238,8 +217,19 @@ export function historyOf(row: EntryRow | undefined): History {
 
 function readEntry(reads: Reads, text: string): Entry | undefined {
   const row = reads.get(ENTRY, text)
-  if (row === undefined) return undefined
+  return row && entryOf(reads, text, row)
+}
+
+function entryOf(reads: Reads, text: string, row: EntryRow): Entry {
   const { number, held } = row
-  const entry = { key: parseKeyText(text), number, history: historyOf(row) }
-  return held === undefined ? entry : { ...entry, held }
+  const history = historyOf(row)
+  // Hardly any key has losers: the others cost no further read.
+  const kept = history.length < 2 ? undefined : reads.get(KEPT, text)
+  return {
+    key: parseKeyText(text),
+    number,
+    history,
+    ...(held === undefined ? {} : { held }),
+    ...(kept === undefined ? {} : { kept: kept.map(({ digest }) => digest) }),
+  }
 }

@@ -15,15 +15,21 @@ export interface LinkFiles {
   apply(changes: readonly LinkChange[]): Promise<void>
 }
 
+/** Disposing of it carries out what is left, unless that fails. */
 export interface LinkJournal extends AsyncDisposable {
   write(tx: Transaction, path: string, digest: Digest): void
   remove(tx: Transaction, path: string): void
-  /** Resolves when no change is left to carry out. */
+  /** Carries out at once what is left. Resolves when nothing is. */
   settled(): Promise<void>
 }
 
 /** Rows carried out between two index writes. */
-const ROWS_AT_ONCE = 64
+const ROWS_AT_ONCE = 256
+/**
+ * Milliseconds for which changes are gathered before they are carried out together: one client that pushes waits for the
+ * disk itself, not for its link files; many share the writes. Other programs see a change so much later.
+ */
+const GATHER_MS = 50
 /** Wait after a failure (full disk), milliseconds: soon enough after space returns, rare enough for the log. */
 const RETRY_MS = 5_000
 
@@ -39,6 +45,9 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
   const stop = new AbortController()
   let running: Promise<void> | undefined
   let again = false
+  /** Callers that wait for the end. */
+  let hurrying = 0
+  let gathering: AbortController | undefined
 
   function wake(): void {
     again = true
@@ -49,8 +58,9 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
   }
 
   async function drain(): Promise<void> {
-    while (again && !stop.signal.aborted) {
+    while (again) {
       again = false
+      await gather()
       try {
         while (await carryOut()) {}
       } catch (err) {
@@ -58,10 +68,26 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
         logger.error({ err }, 'link files not written, will be tried again')
         again = true
         await clock.sleep(RETRY_MS, { signal: stop.signal }).catch(() => {})
+        if (stop.signal.aborted) return
       }
     }
   }
 
+  async function gather(): Promise<void> {
+    if (hurrying > 0) return
+    gathering = new AbortController()
+    await clock.sleep(GATHER_MS, { signal: gathering.signal }).catch(() => {})
+    gathering = undefined
+  }
+
+  async function settled(): Promise<void> {
+    hurrying += 1
+    gathering?.abort()
+    while (running !== undefined) await running
+    hurrying -= 1
+  }
+
+  /** @returns whether there may be more: what comes meanwhile wakes the journal again. */
   async function carryOut(): Promise<boolean> {
     const rows = await index.page(PENDING, { limit: ROWS_AT_ONCE })
     if (rows.length === 0) return false
@@ -69,7 +95,7 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
     await index.transact((tx) => {
       for (const [key] of rows) tx.delete(PENDING, key)
     })
-    return true
+    return rows.length === ROWS_AT_ONCE
   }
 
   function note(tx: Transaction, change: LinkChange): void {
@@ -85,13 +111,11 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
   return {
     write: (tx, path, digest) => note(tx, { kind: 'write', path, digest }),
     remove: (tx, path) => note(tx, { kind: 'remove', path }),
-    settled: async () => {
-      while (running !== undefined) await running
-    },
+    settled,
     [Symbol.asyncDispose]: async () => {
       forget()
       stop.abort()
-      await running
+      await settled()
     },
   }
 }

@@ -3,10 +3,23 @@
  * its own sake. Every answer is a few reads by key, so that it can be asked again inside the removing transaction.
  */
 import type { Digest } from '../oci/digest.ts'
-import { isDigest, type RepositoryName } from '../oci/name.ts'
+import type { RepositoryName } from '../oci/name.ts'
 import type { RecordKey } from '../record/tag-record.ts'
 import type { Reads } from './index-db.ts'
-import { ENTRY, HOLDS, MANIFEST, PARENT, pairKey, SHOWS, UNUSED } from './index-tables.ts'
+import { sizeOf } from './index-sets.ts'
+import {
+  ENTRY,
+  firstOf,
+  GONE,
+  type GoneRow,
+  HOLDS,
+  LOST,
+  MANIFEST,
+  PARENT,
+  pairKey,
+  SHOWS,
+  UNUSED,
+} from './index-tables.ts'
 
 export type ManifestUse =
   | { readonly kind: 'used' }
@@ -38,11 +51,10 @@ export function manifestUse(
   }
 }
 
-/** A tag that is served shows it, or the newest record of one names it: it is about to be shown. */
-function isTagged(reads: Reads, repository: RepositoryName, digest: Digest): boolean {
+/** A tag that is served shows it, the newest record of one names it, or it lost one in a concurrent push that nobody settled yet. */
+export function isTagged(reads: Reads, repository: RepositoryName, digest: Digest): boolean {
   const key = pairKey(repository, digest)
-  if (reads.get(SHOWS, key) !== undefined) return true
-  return reads.get(HOLDS, key)?.some((reference) => !isDigest(reference)) === true
+  return [SHOWS, HOLDS, LOST].some((table) => sizeOf(reads, table, key) > 0)
 }
 
 function needs(
@@ -77,7 +89,19 @@ function isHeldByItself(
   if (row?.held === undefined) return false
   // Adopted, or asked for by the topology itself.
   if (row.records.length === 0) return true
-  return isWanted || (!hasUpwards && reads.get(UNUSED, key)?.isOrphan !== true)
+  return isWanted || (!hasUpwards && !isOrphan(reads, { repository, reference }))
+}
+
+/** What it was pushed for is gone: its index said so when it left, or its subject did, and nobody pushed it again since. */
+export function isOrphan(reads: Reads, { repository, reference }: RecordKey): boolean {
+  const key = pairKey(repository, reference)
+  return reads.get(UNUSED, key)?.isOrphan ?? subjectGone(reads, key) !== undefined
+}
+
+/** What the manifest that it is about left behind, where that is gone. */
+export function subjectGone(reads: Reads, key: string): GoneRow | undefined {
+  const subject = reads.get(MANIFEST, key)?.subject
+  return subject && reads.get(GONE, pairKey(firstOf(key), subject))
 }
 
 /** The manifest that it is about, where the repository has it. */

@@ -11,23 +11,30 @@ export function otherBytes(expected: Digest, size: number, actual: Digest): OciE
 }
 
 export function tooManySessions(limit: number): OciError {
-  const message = `${limit} uploads are open on this node; finish or cancel some, then try again`
+  const message = `${limit} uploads are under way on this node; finish or cancel some, then try again`
   const headers = { 'retry-after': RETRY_AFTER }
   return new OciError('TOOMANYREQUESTS', { message, status: 503, headers })
 }
 
-/** @throws OciError SIZE_INVALID (413) once the source has brought more than `room` bytes */
+/**
+ * Passes the source on. `onPassing` is called, once, when more than `mark` bytes have come.
+ * @throws OciError SIZE_INVALID (413) once the source has brought more than `room` bytes
+ */
 export async function* atMost(
   room: number,
   source: AsyncIterable<Uint8Array>,
+  mark = Number.POSITIVE_INFINITY,
+  onPassing = () => {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let left = room
+  let came = 0
   for await (const chunk of source) {
-    left -= chunk.length
-    if (left < 0) {
+    const before = came
+    came += chunk.length
+    if (came > room) {
       const message = 'the upload is larger than this node takes; --limit upload-bytes raises it'
       throw new OciError('SIZE_INVALID', { message, status: 413 })
     }
+    if (before <= mark && came > mark) onPassing()
     yield chunk
   }
 }

@@ -1,17 +1,21 @@
-/** Upload sessions: a client's blob on its way in, between POST and the closing PUT. They outlive a restart. */
+/** Upload sessions: a client's blob on its way in, between POST and the closing PUT. Those with bytes outlive a restart. */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
-import { createKeyedLock } from '../lib/keyed-lock.ts'
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { type BlobStore, oneCallStage, type Stage, type StageName } from './blob-store.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
-import { UPLOAD } from './index-tables.ts'
-import { atMost, otherBytes, tooManySessions } from './upload-refusals.ts'
+import { atMost, otherBytes } from './upload-refusals.ts'
+import { createUploadRows } from './upload-rows.ts'
+import { newSession, type UploadSession, type UploadTable } from './upload-table.ts'
 
 export interface UploadSessions {
-  /** @returns the session's id, a UUID. @throws OciError TOOMANYREQUESTS (503) beyond the bound */
+  /**
+   * Nothing is written for it yet: it is durable once bytes are. At the bound it takes the place of the session that was
+   * not heard of for longest: one without a byte, else one that rests for ten minutes.
+   * @returns the session's id, a UUID. @throws OciError TOOMANYREQUESTS (503) when no session gives way
+   */
   begin(repository: RepositoryName): Promise<string>
   /** Bytes received, also while a chunk is on its way. @throws OciError BLOB_UPLOAD_UNKNOWN */
   offset(repository: RepositoryName, id: string): Promise<number>
@@ -38,14 +42,15 @@ export interface UploadSessions {
     last?: { readonly chunk: AsyncIterable<Uint8Array>; readonly at?: number | undefined },
   ): Promise<void>
   /**
-   * A whole blob in one request: no session, for nobody could resume it. What came of it is gone when it fails.
-   * @throws OciError DIGEST_INVALID, SIZE_INVALID (413), TOOMANYREQUESTS (503)
+   * A whole blob in one request: no session, for nobody could resume it. What came of it is gone when it fails. The bound
+   * of requests holds these.
+   * @throws OciError DIGEST_INVALID, SIZE_INVALID (413)
    */
   receive(digest: Digest, bytes: AsyncIterable<Uint8Array>, link: LinkBlob): Promise<void>
   cancel(repository: RepositoryName, id: string): Promise<void>
   /** Every session, and when it was last heard of. */
   list(): Promise<readonly UploadStat[]>
-  /** Removes a session, unless it was heard of since it was listed. @returns whether it is gone */
+  /** Removes a session, unless bytes came since it was listed. @returns whether it is gone */
   expire(upload: UploadStat): Promise<boolean>
 }
 
@@ -64,16 +69,14 @@ export interface UploadStat {
   readonly lastMs: number
 }
 
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
 export interface UploadSessionsDeps {
   readonly blobs: BlobStore
   readonly index: IndexDb
   readonly clock: Clock
 }
 
-/** Rows looked at in one go, more than there may be sessions. */
-const LIST_AT_ONCE = 200_000
+/** Bytes of a closing request from which on what came of it shall outlive a crash: less is sent again in no time. */
+const KEEP_FROM_BYTES = 1024 * 1024
 
 export interface UploadLimits {
   /** Sessions at once: each is a file that may grow to a layer's size. */
@@ -86,51 +89,66 @@ export function createUploadSessions(
   { blobs, index, clock }: UploadSessionsDeps,
   { uploads: maxSessions, uploadBytes }: UploadLimits,
 ): UploadSessions {
-  const busy = createKeyedLock()
-  /** Uploads without a row: it is not written yet, or there will be none. They count too. */
-  let rowless = 0
-  /** Stages in use, at most one a session. */
-  const open = new Map<string, Stage>()
+  const rows = createUploadRows({ blobs, index })
+  let reading: Promise<UploadTable> | undefined
 
-  function check(repository: RepositoryName, id: string): void {
-    const row = UUID.test(id) ? index.get(UPLOAD, id) : undefined
-    if (row?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+  /** All sessions, once what an earlier run left was read. */
+  function sessions(): Promise<UploadTable> {
+    reading ??= rows.read().catch((err: unknown) => {
+      reading = undefined
+      throw err
+    })
+    return reading
+  }
+
+  async function find(repository: RepositoryName, id: string) {
+    const table = await sessions()
+    const session = table.get(id)
+    if (session?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+    return { table, session }
   }
 
   /** Runs `use` on the session's stage, alone. */
   async function within<T>(
     repository: RepositoryName,
     id: string,
-    use: (stage: Stage) => Promise<T>,
+    use: (stage: Stage, session: UploadSession) => Promise<T>,
   ): Promise<T> {
-    check(repository, id)
-    const release = busy.tryAcquire(id)
-    if (release === undefined) {
+    const { table, session } = await find(repository, id)
+    if (!table.take(session)) {
       const message = 'another request of this upload is under way; wait for it'
       throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 409 })
     }
     try {
       const stage = await blobs.stage(id as StageName)
-      open.set(id, stage)
+      session.hasFile = true
+      session.stage = stage
+      session.size = stage.size
       try {
-        return await use(stage)
+        return await use(stage, session)
       } finally {
-        // Who asks how far the upload is, right after it was cut, gets an answer also while the stage is being closed.
-        await stage.close().finally(() => open.delete(id))
+        session.stage = undefined
+        session.lastMs = clock.now()
+        await stage.close()
       }
     } finally {
-      release()
+      table.release(session)
     }
   }
 
-  async function refuseTooMany(): Promise<void> {
-    const sessions = await index.page(UPLOAD, { limit: maxSessions })
-    if (sessions.length + rowless > maxSessions) throw tooManySessions(maxSessions)
+  /** The bytes go first: on a full disk the index can be written only when they are gone. */
+  async function end(stage: Stage, session: UploadSession): Promise<void> {
+    await stage.discard()
+    session.size = 0
+    await rows.forget(session)
+    await leave(session)
   }
+
+  const leave = async (session: UploadSession) => (await sessions()).remove(session)
 
   async function appendTo(
     stage: Stage,
-    id: string,
+    session: UploadSession,
     chunk: AsyncIterable<Uint8Array>,
     at: number | undefined,
   ): Promise<void> {
@@ -138,96 +156,88 @@ export function createUploadSessions(
       const message = `expected a chunk that starts at ${stage.size}, got one at ${at}`
       throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 416 })
     }
+    const keepEarly = () => void rows.keep(session).catch(() => {})
     try {
-      await stage.append(atMost(uploadBytes - stage.size, chunk))
+      await stage.append(atMost(uploadBytes - stage.size, chunk, KEEP_FROM_BYTES, keepEarly))
+      session.size = stage.size
     } catch (err) {
+      session.size = stage.size
       // It can never become whole: its bytes would only fill the disk.
-      if (err instanceof OciError) {
-        await stage.discard()
-        await end(id)
-      }
+      if (err instanceof OciError) await end(stage, session)
       throw err
     }
   }
 
-  async function end(id: string): Promise<void> {
-    await index.transact((tx) => tx.delete(UPLOAD, id))
-  }
-
   return {
     begin: async (repository) => {
-      rowless += 1
-      try {
-        await refuseTooMany()
-        const id = randomUUID()
-        await index.transact((tx) => tx.put(UPLOAD, id, { repository, startedAtMs: clock.now() }))
-        return id
-      } finally {
-        rowless -= 1
+      const table = await sessions()
+      const id = randomUUID()
+      const gone = table.makeRoom(maxSessions, clock.now())
+      table.add(newSession(id, repository, clock.now()))
+      for (const session of gone) {
+        if (session.hasFile) await end(await blobs.stage(session.id as StageName), session)
       }
+      return id
     },
     offset: async (repository, id) => {
-      check(repository, id)
-      const stage = open.get(id)
-      if (stage !== undefined) return stage.size
-      return within(repository, id, async ({ size }) => size)
+      const { session } = await find(repository, id)
+      return session.stage?.size ?? session.size
     },
     append: (repository, id, chunk, { at } = {}) =>
-      within(repository, id, async (stage) => {
-        await appendTo(stage, id, chunk, at)
+      within(repository, id, async (stage, session) => {
+        // Beside the bytes: it takes no longer than they do.
+        const kept = rows.keep(session)
+        kept.catch(() => {})
+        await appendTo(stage, session, chunk, at)
+        await kept
         return stage.size
       }),
     finish: (repository, id, digest, link, last) =>
-      within(repository, id, async (stage) => {
-        if (last !== undefined) await appendTo(stage, id, last.chunk, last.at)
-        const commit = await stage.commit(digest)
-        if (commit.kind === 'stored') {
-          return link({ digest, size: commit.size }, (tx) => tx.delete(UPLOAD, id))
+      within(repository, id, async (stage, session) => {
+        try {
+          if (last !== undefined) await appendTo(stage, session, last.chunk, last.at)
+        } catch (err) {
+          // The client may go on from what came.
+          if (!(err instanceof OciError) && stage.size > 0) await rows.keep(session).catch(() => {})
+          throw err
         }
-        await stage.discard()
-        await end(id)
-        throw otherBytes(digest, stage.size, commit.actual)
+        const commit = await stage.commit(digest)
+        if (commit.kind === 'mismatch') {
+          await end(stage, session)
+          throw otherBytes(digest, stage.size, commit.actual)
+        }
+        session.size = 0
+        await link({ digest, size: commit.size }, (tx) => rows.forgetIn(tx, session))
+        await leave(session)
       }),
     receive: async (digest, bytes, link) => {
-      rowless += 1
+      const stage = await blobs.stage(oneCallStage(randomUUID()))
       try {
-        await refuseTooMany()
-        const stage = await blobs.stage(oneCallStage(randomUUID()))
-        try {
-          await stage.append(atMost(uploadBytes, bytes))
-          const commit = await stage.commit(digest)
-          if (commit.kind === 'mismatch') throw otherBytes(digest, stage.size, commit.actual)
-          await link({ digest, size: commit.size }, () => {})
-        } finally {
-          // Nothing is left of it after a commit.
-          await stage.discard()
-        }
+        await stage.append(atMost(uploadBytes, bytes))
+        const commit = await stage.commit(digest)
+        if (commit.kind === 'mismatch') throw otherBytes(digest, stage.size, commit.actual)
+        await link({ digest, size: commit.size }, () => {})
       } finally {
-        rowless -= 1
+        // Nothing is left of it after a commit.
+        await stage.discard()
       }
     },
-    cancel: (repository, id) =>
-      within(repository, id, async (stage) => {
-        // The bytes first: on a full disk the index can be written only when they are gone.
-        await stage.discard()
-        await end(id)
-      }),
+    cancel: (repository, id) => within(repository, id, end),
     list: async () => {
-      const stages = new Map((await blobs.stages()).map((stage) => [String(stage.name), stage]))
-      const rows = await index.page(UPLOAD, { limit: LIST_AT_ONCE })
-      return rows.map(([id, { repository, startedAtMs }]) => {
-        const { size = 0, modifiedAtMs = 0 } = stages.get(id) ?? {}
+      const table = await sessions()
+      return Array.from(table.all(), (session) => ({
+        id: session.id,
+        repository: session.repository,
+        size: session.stage?.size ?? session.size,
         // One at work is heard of now, however slow its bytes come.
-        const lastMs = open.has(id) ? clock.now() : Math.max(startedAtMs, modifiedAtMs)
-        return { id, repository, size, lastMs }
-      })
+        lastMs: table.isAtWork(session) ? clock.now() : session.lastMs,
+      }))
     },
     expire: async ({ id, repository, size }) => {
       try {
-        return await within(repository, id, async (stage) => {
+        return await within(repository, id, async (stage, session) => {
           if (stage.size !== size) return false
-          await stage.discard()
-          await end(id)
+          await end(stage, session)
           return true
         })
       } catch (err) {

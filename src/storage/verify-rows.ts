@@ -9,7 +9,8 @@ import { manifestRow } from './content-rows.ts'
 import { finding } from './finding.ts'
 import type { Table } from './index-db.ts'
 import { addTo, removeFrom } from './index-lists.ts'
-import { BLOB, MANIFEST, type ManifestRow, PARENT, pairKey, TAG } from './index-tables.ts'
+import { addMember, removeMember } from './index-sets.ts'
+import { ABOUT, BLOB, MANIFEST, type ManifestRow, PARENT, pairKey, TAG } from './index-tables.ts'
 import { blobPath, layerLinkPath, revisionLinkPath, tagCurrentLinkPath, tagPath } from './layout.ts'
 import { NO_FILE } from './layout-scan.ts'
 import { digestOnDisk } from './verify.ts'
@@ -136,6 +137,8 @@ async function verifyManifest(
     tx.put(MANIFEST, key, right)
     for (const child of row.manifests) removeFrom(tx, PARENT, pairKey(repository, child), digest)
     for (const child of right.manifests) addTo(tx, PARENT, pairKey(repository, child), digest)
+    if (row.subject) removeMember(tx, ABOUT, pairKey(repository, row.subject), digest)
+    if (right.subject) addMember(tx, ABOUT, pairKey(repository, right.subject), digest)
     for (const blob of lacking) {
       check.rows.putBlob(tx, repository, blob)
       check.links.write(tx, layerLinkPath(repository, blob.digest), blob.digest)

@@ -46,6 +46,7 @@ function toOrigin(
     matches: anyGlob(origin.repos),
     writers,
     immutableTags: origin.conflict?.tags === 'immutable',
+    keepsLosers: origin.conflict?.tags === 'register' && origin.conflict.keep !== undefined,
     meaning: canonical({
       repos: [...origin.repos].sort(),
       writers,
@@ -54,7 +55,10 @@ function toOrigin(
   }
 }
 
-function toPolicy(name: string, { match, untagged }: TopologyDocument['policies'][string]): Policy {
+function toPolicy(
+  name: string,
+  { match, untagged, slo }: TopologyDocument['policies'][string],
+): Policy {
   const { include, exclude } = match.tags
   const isIncluded = anyGlob(include)
   const isExcluded = anyGlob(exclude)
@@ -63,6 +67,7 @@ function toPolicy(name: string, { match, untagged }: TopologyDocument['policies'
     matchesRepository: anyGlob(match.repos),
     matchesTag: (tag) => isIncluded(tag) && !isExcluded(tag),
     untagged,
+    ...(slo === undefined ? {} : { lagObjectiveMs: slo.lag }),
     meaning: canonical({
       repos: [...match.repos].sort(),
       include: [...include].sort(),

@@ -5,8 +5,9 @@ import type { LinkDocument, SelectorText, TopologyDocument } from './schema.ts'
 import { select, unknownNames } from './selector.ts'
 import type { Group, Topology } from './topology.ts'
 
-/** At most so many writers a repository: `seen` of a record lists them, and a record has 4 KiB. */
+/** At most so many writers a repository, and keys of theirs: `seen` of a record lists them, and a record has 4 KiB. */
 const MAX_WRITERS = 32
+const MAX_KEYS = 44
 
 export function crossCheck(
   document: TopologyDocument,
@@ -51,8 +52,19 @@ export function crossCheck(
         `${writers.length} writers; at most ${MAX_WRITERS} may write one repository`,
       )
     }
+    const writing = writers.reduce(
+      (sum, name) => sum + 1 + (topology.nodes.get(name)?.formerPeerIds.length ?? 0),
+      0,
+    )
+    if (writing > MAX_KEYS) {
+      findings.add(
+        ['origins', at, 'writers'],
+        `${writing} keys with those under formerPeerIds; at most ${MAX_KEYS} may write one repository: give up the oldest former keys`,
+      )
+    }
     if (writers.length > 1 && conflict === undefined) {
-      const rule = 'conflict: { tags: register, resolve: hlc-lww }'
+      const rule =
+        'conflict: { tags: register, resolve: hlc-lww }, with keep: losers-as-suffixed-tag to see both'
       findings.add(
         ['origins', at],
         `several nodes may write (${writers.join(', ')}): say what holds when two do; add ${rule}`,

@@ -21,8 +21,8 @@ export interface Item {
 
 /** Facts that a filter asks for: they change as content comes. */
 export interface Naming {
-  /** Tags that show the digest, or an index that has it as a child, or what it is about. */
-  tagsNaming(repository: RepositoryName, digest: Digest): Promise<readonly Tag[]>
+  /** Tags that show the digest, or an index that has it as a child, or what it is about. There may be many: they are read as they are asked for. */
+  tagsNaming(repository: RepositoryName, digest: Digest): AsyncIterable<Tag>
 }
 
 export interface Filter {
@@ -87,6 +87,27 @@ export function sourcesOf(topology: Topology, node: NodeName): readonly NodeName
   return neighboursOf(topology, node).filter((other) => !flow(topology, other, node).isEmpty)
 }
 
+/** Nodes whose links send to this one by a policy: its mesh time follows them. What a writer reads back is none of it. */
+export function timeSourcesOf(topology: Topology, node: NodeName): readonly NodeName[] {
+  const sending = topology.groups
+    .filter(({ receivers, policies }) => receivers.includes(node) && policies.length > 0)
+    .flatMap(({ senders }) => senders)
+  return neighboursOf(topology, node).filter((other) => sending.includes(other))
+}
+
+/**
+ * Neighbours that a writer compares its clock with: its sources and the other writers. Nodes that only receive must not be
+ * able to stop it. None for a node that writes nothing.
+ */
+export function clockReferencesOf(topology: Topology, node: NodeName): readonly NodeName[] {
+  const writers = topology.origins.flatMap((origin) => origin.writers)
+  if (!writers.includes(node)) return []
+  const sources = timeSourcesOf(topology, node)
+  return neighboursOf(topology, node).filter(
+    (other) => sources.includes(other) || writers.includes(other),
+  )
+}
+
 function areLinked(topology: Topology, a: NodeName, b: NodeName): boolean {
   if (a === b) return false
   return topology.groups.some(
@@ -136,12 +157,14 @@ async function isNamed(
   naming: Naming,
   depth = 0,
 ): Promise<boolean> {
-  const tags = await naming.tagsNaming(repository, digest)
-  if (tags.some(letsTag)) return true
-  if (depth >= MAX_DEPTH) return false
-  for (const tag of tags) {
+  const further = new Set<Digest>()
+  for await (const tag of naming.tagsNaming(repository, digest)) {
+    if (letsTag(tag)) return true
     const about = fallbackSubject(tag)
-    if (about === undefined) continue
+    if (about !== undefined) further.add(about)
+  }
+  if (depth >= MAX_DEPTH) return false
+  for (const about of further) {
     if (await isNamed(repository, about, letsTag, naming, depth + 1)) return true
   }
   return false

@@ -1,6 +1,7 @@
 /** The schema of a topology file, `apiVersion: entrepot/v1`: the type, the validator, and what is not yet in this version. */
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { parseDuration } from '../lib/duration.ts'
 import { repositoryGlobProblem, tagGlobProblem } from './glob.ts'
 
 const NODE_NAME = z
@@ -21,6 +22,14 @@ const REPOSITORY_GLOB = glob(repositoryGlobProblem)
 const TAG_GLOB = glob(tagGlobProblem)
 const UNTIL = z.iso.datetime({ offset: true, error: 'expected a time like 2026-12-31T23:59:59Z' })
 const TEXT = z.string().min(1).max(128)
+/** In the file as people write it; milliseconds inside. */
+const DURATION = z.string().transform((text, context) => {
+  const ms = parseDuration(text)
+  if (ms !== undefined && ms > 0) return ms
+  const message = 'expected a time such as 90s, 5m, 2h or 7d'
+  context.addIssue({ code: 'custom', message, input: text })
+  return z.NEVER
+})
 
 /** A node name, "*", a list of names, or labels and locality that must match; "!x" = any value but x. */
 const SELECTOR = z.union(
@@ -63,7 +72,12 @@ export const ORIGIN = z.strictObject({
   elsewhere: z.literal('reject').default('reject'),
   conflict: z
     .discriminatedUnion('tags', [
-      z.strictObject({ tags: z.literal('register'), resolve: z.literal('hlc-lww') }),
+      z.strictObject({
+        tags: z.literal('register'),
+        resolve: z.literal('hlc-lww'),
+        /** What becomes of a push that lost: without it, it stays where it was pushed, reachable by digest. */
+        keep: z.literal('losers-as-suffixed-tag').optional(),
+      }),
       z.strictObject({ tags: z.literal('immutable') }),
     ])
     .optional(),
@@ -81,6 +95,8 @@ export const POLICY = z.strictObject({
   }),
   mode: z.literal('eager'),
   untagged: z.boolean().default(false),
+  /** What is meant to be kept; nothing flows differently by it. */
+  slo: z.strictObject({ lag: DURATION }).optional(),
 })
 
 const POLICY_NAMES = z
@@ -135,7 +151,6 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'extends',
   'schedule',
   'deletes',
-  'slo',
   'platforms',
   'referrers',
   'semver',
@@ -144,7 +159,6 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'transport',
   'oneWay',
   'direction',
-  'keep',
   'onLoser',
   'archive',
 ])
@@ -158,7 +172,6 @@ export const LATER_VALUES: ReadonlySet<unknown> = new Set([
   'manual',
   'ring',
   'first-writer',
-  'losers-as-suffixed-tag',
 ])
 
 function glob(problem: (text: string) => string | undefined) {

@@ -151,7 +151,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     'site',
     'until',
   ],
-  origins: ['repos', 'writers', 'elsewhere', 'conflict', 'tags', 'resolve'],
+  origins: ['repos', 'writers', 'elsewhere', 'conflict', 'tags', 'resolve', 'keep'],
   policies: ['match', 'mode', 'untagged', 'repos', 'tags', 'include', 'exclude'],
   links: [
     'shape',

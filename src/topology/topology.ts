@@ -42,6 +42,8 @@ export interface Origin {
   readonly writers: readonly NodeName[]
   /** A tag that exists may not be moved. */
   readonly immutableTags: boolean
+  /** Who holds a tag also holds what lost it in a concurrent push, under a tag of its own. */
+  readonly keepsLosers: boolean
   /** Canonical text of what the file says: for hashes. */
   readonly meaning: string
 }
@@ -52,6 +54,8 @@ export interface Policy {
   matchesTag(tag: Tag): boolean
   /** Manifests pushed by digest, without subject, flow too. */
   readonly untagged: boolean
+  /** What it lets through shall be at each receiver so soon, milliseconds; undefined where the file says nothing. */
+  readonly lagObjectiveMs?: number
   /** Canonical text of what it lets through: for hashes. */
   readonly meaning: string
 }

@@ -99,9 +99,14 @@ async function collect(
   return undefined
 }
 
-/** The job says which image; the reason says which part of it did not come. */
+/**
+ * The job says which image; the reason says which part of it did not come. That nobody has the part of an image that somebody has
+ * is a sparse image, or one of which the parts are still being pushed.
+ */
 function naming(part: Digest, failure: Failure): Failure {
-  return { ...failure, reason: `${part}: ${failure.reason}` }
+  const reason = `${part}: ${failure.reason}`
+  if (failure.kind === 'failed') return { ...failure, reason }
+  return { ...failure, reason: `no connected holder has all of it; what is missing: ${reason}` }
 }
 
 async function readOrPull(

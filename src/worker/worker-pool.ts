@@ -59,7 +59,7 @@ export function createWorkerPool(
       // Stopped with the node: the job is derived again at the next start.
       if (stop.signal.aborted || cancel.aborted) return
       logger.error({ err, repository, digest }, 'job failed on this node')
-      queue.defer(job, { kind: 'failed', reason: messageOf(err) })
+      queue.defer(job, { kind: 'local-fault', reason: messageOf(err) })
     } finally {
       for (const reference of job.references) deps.consider({ repository, reference })
     }

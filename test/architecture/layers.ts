@@ -39,8 +39,16 @@ export const FENCES: readonly Fence[] = [
     files: ['src/record/*codec*.ts', 'src/gossip/*codec*.ts', 'src/storage/index-*.ts'],
   },
   { packages: ['memory-level'], files: files('simulator') },
-  { packages: ['lru-cache'], files: ['src/storage/small-content.ts'] },
+  {
+    packages: ['lru-cache'],
+    files: [
+      'src/storage/small-content.ts',
+      'src/storage/row-cache.ts',
+      'src/record/record-codec.ts',
+    ],
+  },
   { packages: ['pino'], files: ['src/lib/logger.ts'] },
+  { packages: ['prom-client'], files: ['src/admin/metrics.ts'] },
   {
     packages: ['zod'],
     files: files('topology', 'oci', 'record', 'gossip', 'admin', 'node', 'storage'),

@@ -11,12 +11,14 @@ export async function jobsOf({ url }: { readonly url: string }): Promise<readonl
   return (await ask<{ readonly jobs: readonly JobView[] }>(`${url}/api/v1/jobs`)).jobs
 }
 
-/** Everything that the node knows of a repository. */
+/** Everything that the node knows of a repository, or of one reference. */
 export async function recordsOf(
   { url }: { readonly url: string },
   repository: string,
+  reference?: string,
 ): Promise<readonly RecordsView[]> {
-  const query = new URLSearchParams({ repository, limit: '1000' })
+  const one = reference === undefined ? {} : { reference }
+  const query = new URLSearchParams({ repository, limit: '1000', ...one })
   const { records } = await ask<{ readonly records: readonly RecordsView[] }>(
     `${url}/api/v1/records?${query.toString()}`,
   )

@@ -155,7 +155,9 @@ export function createKillClient({ url, name, random, shared }: KillClientOption
   async function goOnUploading(): Promise<void> {
     upload ??= await beginUpload()
     const { location, blob } = upload
-    const status = await call(location, upload.isClosing ? [204, 404] : [204])
+    // A session of which no chunk was acknowledged does not outlive the node.
+    const mayBeGone = upload.isClosing || upload.acknowledged === 0
+    const status = await call(location, mayBeGone ? [204, 404] : [204])
     if (status.status === 404) {
       upload = undefined
       return

@@ -150,11 +150,13 @@ export function createNodeProcess(facts: NodeFacts, initial: NodeOptions = {}): 
   }
 }
 
+/** Tests push at writers whose neighbours are not started: they are not waited for so long, milliseconds. */
+const READ_BACK = { ENTREPOT_LIMIT_READ_BACK: '500' }
+
 /** The environment without settings of some node of the machine. */
 function ownEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('ENTREPOT_')),
-  )
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('ENTREPOT_'))
+  return { ...Object.fromEntries(kept), ...READ_BACK }
 }
 
 /** Whether a node is up is asked whatever certificate it shows. */

@@ -7,6 +7,7 @@ import { systemRandom } from '../../src/lib/random.ts'
 import type { RepositoryName } from '../../src/oci/name.ts'
 import { type Author, createAuthor } from '../../src/record/author.ts'
 import { createLogicalClock, type LogicalClock } from '../../src/record/time.ts'
+import { type AdoptedTags, createAdoptedTags } from '../../src/storage/adopted-tags.ts'
 import { type BlobLeases, createBlobLeases } from '../../src/storage/blob-leases.ts'
 import type { BlobStore } from '../../src/storage/blob-store.ts'
 import type { ContentKeeper, ContentReader, ContentWriter } from '../../src/storage/content.ts'
@@ -43,6 +44,9 @@ export interface StorageRig extends AsyncDisposable {
   readonly leases: BlobLeases
   readonly signer: Author
   readonly damage: Damage
+  readonly adopted: AdoptedTags
+  /** Tags that were kept under another name, and which. */
+  readonly kept: readonly (readonly [string, string])[]
   readonly links: LinkJournal
   /** What the link files were told, in order. */
   readonly applied: LinkChange[]
@@ -56,6 +60,8 @@ export interface StorageRig extends AsyncDisposable {
 export interface StorageRigOptions {
   /** The writer that signs: its key follows from the name. */
   readonly writer?: string
+  /** Instead of the writer's. */
+  readonly author?: Author
   readonly clock?: FakeClock
   readonly backend?: IndexBackend
   readonly disk?: MemoryDisk
@@ -78,6 +84,14 @@ export async function openMemoryBackend(): Promise<IndexBackend> {
   return backend
 }
 
+/** What a backup of the index has. */
+export async function copyOf(backend: IndexBackend): Promise<IndexBackend> {
+  const copy = await openMemoryBackend()
+  const rows = await backend.iterator().all()
+  await copy.batch(rows.map(([key, value]) => ({ type: 'put', key, value })))
+  return copy
+}
+
 export async function openStorage(options: StorageRigOptions = {}): Promise<StorageRig> {
   const { clock = createFakeClock(), disk = createMemoryDisk(), writer = 'hub' } = options
   const backend = options.backend ?? (await openMemoryBackend())
@@ -94,10 +108,17 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
   const rows = createContentRows({ ledger, links })
   const damage = await openDamage({ index, events, clock, logger: silentLogger })
   const logicalClock = createLogicalClock({ clock }, newestTime(index))
-  const author = createAuthor({ identity: identityNamed(writer), logicalClock }, { realm: REALM })
+  const author =
+    options.author ??
+    createAuthor({ identity: identityNamed(writer), logicalClock }, { realm: REALM })
   const tagsMayMove = options.tagsMayMove ?? (() => true)
   const leases = createBlobLeases({ clock, random: systemRandom }, { keepMs: options.keepMs ?? 0 })
-  const store = { index, blobs, leases, ledger, rows, damage, events }
+  const kept: [string, string][] = []
+  const adopted = createAdoptedTags({
+    ...{ ledger, rows, node: writer },
+    onKept: (_repository, from, to) => void kept.push([from, to]),
+  })
+  const store = { index, blobs, leases, ledger, rows, damage, adopted, events }
   const content = {
     ...createContentReader(store),
     ...createContentWriter({ ...store, author, sparse: options.sparse ?? 'refuse', tagsMayMove }),
@@ -115,6 +136,8 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
     signer: author,
     links,
     damage,
+    adopted,
+    kept,
     applied,
     logicalClock,
     content,

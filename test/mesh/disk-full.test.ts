@@ -1,9 +1,10 @@
 /** Real nodes on small file systems that are full or read-only: clear answers, nothing lost, no restart needed. */
 import { spawnSync } from 'node:child_process'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { RESERVE_BYTES } from '../../src/storage/reserve.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { bytesOf, makeBlob, makeImage, type TestManifest } from '../helpers/images.ts'
 import { type MeshProcess, startMesh } from '../helpers/mesh-process.ts'
@@ -19,6 +20,7 @@ import {
 import { canMount, mountSmallDisk, type SmallDisk } from '../helpers/small-disk.ts'
 
 const MIB = 1024 * 1024
+const DISK_MIB = 64
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 /** What Node.js writes of a rejection that nobody handles. */
@@ -30,19 +32,27 @@ interface Rig extends AsyncDisposable {
   readonly disk: SmallDisk
 }
 
-/** One writer; its data, or a part of it, stands on a disk of 24 MiB. */
-async function startOnSmallDisk({ part = '' } = {}): Promise<Rig> {
+/** One writer; its data, or a part of it, stands on a disk of 64 MiB, on which it has made its reserve. */
+async function startOnSmallDisk({ part = '', flags = [] as string[] } = {}): Promise<Rig> {
   await using building = new AsyncDisposableStack()
-  const mesh = building.use(await startMesh({ file: 'master-slave.yaml' }, { start: [] }))
+  const mesh = building.use(await startMesh({ file: 'master-slave.yaml' }, { start: [], flags }))
   const hq = mesh.node('hq')
   const path = join(hq.dataDirectory, part)
   await mkdir(path, { recursive: true })
-  const disk = building.use(await mountSmallDisk(path, 24))
+  const disk = building.use(await mountSmallDisk(path, DISK_MIB))
   // The node ends before its disk goes.
   building.use({ [Symbol.asyncDispose]: () => hq.kill() })
   await hq.start()
+  await eventually(() => hasReserve(hq))
   const parts = building.move()
   return { mesh, hq, disk, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+const reserveOf = ({ dataDirectory }: NodeProcess) => join(dataDirectory, 'entrepot/index/reserve')
+
+async function hasReserve(node: NodeProcess): Promise<boolean> {
+  const found = await stat(reserveOf(node)).catch(() => undefined)
+  return found?.size === RESERVE_BYTES
 }
 
 const imageOf = (seed: string) => makeImage(seed, { layers: 1, layerBytes: 100_000 })
@@ -110,7 +120,7 @@ describe.skipIf(!canMount)('on a small disk (needs root on Linux)', () => {
     await expectAll(rig, { before })
   })
 
-  test('on a disk without a byte left pushes and deletes are refused, pulls work, and pushes after it are durable', async () => {
+  test('on a disk without a byte left pushes are refused and pulls work, and pushes after it are durable', async () => {
     await using rig = await startOnSmallDisk()
     const { hq, disk } = rig
     const [before, refused] = [imageOf('before'), imageOf('refused')]
@@ -124,15 +134,9 @@ describe.skipIf(!canMount)('on a small disk (needs root on Linux)', () => {
         headers: { 'content-type': refused.mediaType },
       })
     await expectRefusal(await put(), 507, 'is full')
-    const remove = () => fetch(`${hq.url}/v2/demo/app/manifests/before`, { method: 'DELETE' })
-    // The log of the index has room up to the end of a page.
-    const refusal = await eventually(async () => {
-      const answer = await fetch(`${hq.url}/v2/demo/app/blobs/uploads/`, { method: 'POST' })
-      return answer.status === 202 ? undefined : answer
-    })
-    await expectRefusal(refusal, 503, 'index of this node cannot be written')
-    expect(refusal.headers.get('retry-after')).toBe('5')
-    expect((await remove()).status).toBe(503)
+    // The log of the index has room up to the end of a page; a node that has lost its reserve takes no byte more.
+    const blob = makeBlob(bytesOf('large', MIB))
+    await expect(pushBlob(hq.url, 'demo/app', blob)).rejects.toThrow(/50[37]/)
     await comparePull(hq.url, 'demo/app', 'before', before)
     expect(await digestAt(hq.url, 'demo/app', 'refused')).toBeUndefined()
 
@@ -145,24 +149,83 @@ describe.skipIf(!canMount)('on a small disk (needs root on Linux)', () => {
     await expectAll(rig, { before, refused, ...after })
   })
 
-  test('where only the index has no room, nothing is acknowledged, and it recovers without a restart', async () => {
+  test('on a disk without a byte left a delete is taken, the collector frees its blobs, and pushes work again', async () => {
+    await using rig = await startOnSmallDisk({
+      flags: ['--keep-superseded', '0ms', '--keep-unused', '0ms'],
+    })
+    const { hq, disk } = rig
+    const [before, after] = [imageOf('before'), imageOf('after')]
+    const large = makeImage('large', { layers: 3, layerBytes: 10 * MIB })
+    await pushImage(hq.url, 'demo/app', 'before', before)
+    await pushImage(hq.url, 'demo/app', 'large', large)
+    const { pid } = hq
+    await disk.fill()
+    await expect(pushImage(hq.url, 'demo/app', 'after', after)).rejects.toThrow(/50[37]/)
+
+    const answer = await eventually(async () => {
+      const url = `${hq.url}/v2/demo/app/manifests/${large.digest}`
+      const one = await fetch(url, { method: 'DELETE' })
+      return one.status === 503 ? undefined : one
+    })
+    expect(answer.status).toBe(202)
+    // What deletes need is not for pushes: they are refused until there is a reserve again.
+    expect(await hasReserve(hq)).toBe(false)
+    const upload = await fetch(`${hq.url}/v2/demo/app/blobs/uploads/?digest=${large.digest}`, {
+      method: 'POST',
+      body: Uint8Array.from(large.bytes),
+    })
+    await expectRefusal(upload, 507, 'is full')
+    const collected = await fetch(`${hq.url}/api/v1/gc?dryRun=false`, { method: 'POST' })
+    expect([collected.status, await collected.text()]).toEqual([
+      200,
+      expect.stringContaining(large.blobs[1]?.digest ?? 'a layer') as string,
+    ])
+    await pushInTime(rig, 'after', after)
+    expect(await hasReserve(hq)).toBe(true)
+    expect(hq.pid).toBe(pid)
+    await expectAll(rig, { before, after })
+  })
+
+  test('a delete is taken at once on a disk that others filled', async () => {
+    await using rig = await startOnSmallDisk()
+    const { hq, disk } = rig
+    const [before, gone] = [imageOf('before'), imageOf('gone')]
+    await pushImage(hq.url, 'demo/app', 'before', before)
+    await pushImage(hq.url, 'demo/app', 'gone', gone)
+    await disk.fill()
+    const url = `${hq.url}/v2/demo/app/manifests/${gone.digest}`
+    expect((await fetch(url, { method: 'DELETE' })).status).toBe(202)
+    await disk.empty()
+    await eventually(() => hasReserve(hq))
+    await expectAll(rig, { before })
+    expect(await digestAt(hq.url, 'demo/app', 'gone')).toBeUndefined()
+  })
+
+  test('where only the index has no room, no push is acknowledged, and it recovers without a restart', async () => {
     await using rig = await startOnSmallDisk({ part: 'entrepot/index' })
     const { hq, disk } = rig
     const [before, after] = [imageOf('before'), imageOf('after')]
     await pushImage(hq.url, 'demo/app', 'before', before)
     await disk.fill()
-    const refusal = await eventually(async () => {
-      const answer = await fetch(`${hq.url}/v2/demo/app/blobs/uploads/`, { method: 'POST' })
-      return answer.status === 202 ? undefined : answer
+    // The log of the index has room up to the end of a page.
+    const taken: Record<string, TestManifest> = {}
+    const refused = await eventually(async () => {
+      const tag = `moved-${Object.keys(taken).length}`
+      try {
+        await putManifest(hq.url, 'demo/app', tag, before)
+      } catch (err) {
+        return err
+      }
+      taken[tag] = before
+      return undefined
     })
-    await expectRefusal(refusal, 503, 'index of this node cannot be written')
-    await expect(putManifest(hq.url, 'demo/app', 'moved', before)).rejects.toThrow('503')
+    expect(String(refused)).toMatch(/50[37]/)
     await comparePull(hq.url, 'demo/app', 'before', before)
 
     await disk.empty()
     await pushInTime(rig, 'after', after)
-    await expectAll(rig, { before, after })
     expect(hq.log()).toContain('index is written again')
+    await expectAll(rig, { before, after, ...taken })
   })
 
   test('a node whose index has no room hears of images, fetches them when it has, and stays calm between', async () => {
@@ -170,7 +233,7 @@ describe.skipIf(!canMount)('on a small disk (needs root on Linux)', () => {
     const [hq, lon] = [mesh.node('hq'), mesh.node('lon')]
     const index = join(lon.dataDirectory, 'entrepot/index')
     await mkdir(index, { recursive: true })
-    await using disk = await mountSmallDisk(index, 24)
+    await using disk = await mountSmallDisk(index, DISK_MIB)
     await lon.start()
     const images = ['a', 'b', 'c'].map((tag) => [tag, imageOf(tag)] as const)
     const [first, ...others] = images
@@ -222,6 +285,9 @@ describe.skipIf(!canMount)('on a small disk (needs root on Linux)', () => {
         [MAIN, 'serve', '--topology', mesh.topologyFile, '--node', 'hq', '--data', disk.path],
         { encoding: 'utf8', timeout: 30_000 },
       )
+    await disk.fill()
+    // With its reserve it would start: a delete is what the disk needs.
+    await rm(reserveOf(hq))
     await disk.fill()
     const full = serve()
     expect([full.status, full.stderr]).toEqual([

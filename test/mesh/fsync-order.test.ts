@@ -1,6 +1,8 @@
 /** kill -9 leaves what the kernel has; a power cut does not. So the order of what is made durable is read off the kernel's calls. */
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { eventually } from '../helpers/eventually.ts'
 import { makeImage, type TestBlob } from '../helpers/images.ts'
 import { startMesh } from '../helpers/mesh-process.ts'
 import { pushImage } from '../helpers/registry-calls.ts'
@@ -71,12 +73,15 @@ test.skipIf(!canTrace)(
     await hq.start({ wrapper: traceTo(trace, CALLS), env: { UV_USE_IO_URING: '0' } })
     const image = makeImage('traced', { layers: 2, layerBytes: 3_000_000 })
     await pushImage(hq.url, 'demo/app', 'traced-tag', image)
+    const registry = join(hq.dataDirectory, 'docker/registry/v2')
+    const link = join(registry, 'repositories/demo/app/_manifests/tags/traced-tag/current/link')
+    // Gathered with its removal it would go before its name is durable.
+    await eventually(() => readFile(link))
     const gone = await fetch(`${hq.url}/v2/demo/app/manifests/traced-tag`, { method: 'DELETE' })
     expect(gone.status).toBe(202)
     await hq.stop()
     const calls = await readTrace(trace)
 
-    const registry = join(hq.dataDirectory, 'docker/registry/v2')
     for (const blob of [...image.blobs, image]) {
       const hex = hexOf(blob)
       const own = join(registry, 'blobs/sha256', hex.slice(0, 2), hex)
@@ -89,7 +94,6 @@ test.skipIf(!canTrace)(
     const pushed = expectOrder(calls, [answered(201, hexOf(image))])
     const later = calls.filter(({ began }) => began > pushed.ended)
     expectOrder(later, [indexWrite('traced-tag'), indexSynced, answered(202)])
-    const link = join(registry, 'repositories/demo/app/_manifests/tags/traced-tag/current/link')
     expectOrder(calls, placing(calls, link))
   },
 )

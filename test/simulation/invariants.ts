@@ -1,40 +1,77 @@
-/** What must hold: at every moment for what is served, and at rest for the whole mesh. */
-import { visibleOf } from '../../src/record/history.ts'
+/** What must hold at every moment at every node that runs. */
+import type { Digest } from '../../src/oci/digest.ts'
+import type { RepositoryName } from '../../src/oci/name.ts'
+import type { History } from '../../src/record/history.ts'
+import { keyText, parseKeyText } from '../../src/record/tag-record.ts'
 import type { SimNode } from '../../src/simulator/sim-node.ts'
-import { createIndexDb } from '../../src/storage/index-db.ts'
-import type { Entry } from '../../src/storage/ledger.ts'
-import { itemOf, tagsNaming } from '../../src/storage/naming.ts'
-import { flow, type Naming, neighboursOf, wants } from '../../src/topology/flow.ts'
+import { type Naming, wants } from '../../src/topology/flow.ts'
 import { writersOf } from '../../src/topology/origins.ts'
-import type { NodeName } from '../../src/topology/topology.ts'
-import { knows, type World } from './world.ts'
+import { knows, mayShow } from './memory.ts'
+import type { World } from './world.ts'
 
-/** Every tag that any node serves can be pulled whole from it. */
-export async function checkServed({ nodes }: World): Promise<void> {
-  for (const { name, core } of nodes.values()) {
-    if (core === undefined) continue
-    for (const repository of await core.content.repositories({ limit: 1000 })) {
-      for (const tag of await core.content.tags(repository, { limit: 1000 })) {
-        const stat = await core.content.statManifest(repository, tag)
-        if (stat === undefined)
-          throw new Error(`${name} lists ${repository}:${tag} and has no manifest`)
-        await checkWhole(name, core, repository, stat.digest)
-      }
+/** A tag is wanted by its own name. */
+export const NO_NAMES: Naming = { tagsNaming: async function* () {} }
+
+type Core = NonNullable<SimNode['core']>
+
+/** At the nodes where something has changed. @throws when a promise is broken */
+export async function checkChanged(world: World): Promise<void> {
+  for (const node of world.nodes.values()) {
+    const memory = world.memory.of(node)
+    if (!memory.isChanged || node.core === undefined || node.disk.isFull) continue
+    memory.isChanged = false
+    await checkServed(world, node, node.core)
+  }
+  const [violation] = world.memory.violations
+  if (violation !== undefined) throw new Error(violation)
+}
+
+/** Every tag that it serves can be pulled whole from it, is wanted there, and was not taken back before. */
+export async function checkServed(world: World, node: SimNode, core: Core): Promise<void> {
+  const memory = world.memory.of(node)
+  const shown = await servedBy(node, core, memory.isLacking)
+  for (const [text, digest] of shown) await checkNew(world, node, text, digest)
+  for (const text of memory.shown.keys()) checkGone(world, node, text, shown)
+  memory.shown = shown
+  memory.knownAtLook = new Map(memory.histories)
+}
+
+async function servedBy(
+  { name }: SimNode,
+  core: Core,
+  isLacking: boolean,
+): Promise<Map<string, Digest>> {
+  const shown = new Map<string, Digest>()
+  const whole = new Set<string>()
+  for (const repository of await core.content.repositories({ limit: 1000 })) {
+    for (const tag of await core.content.tags(repository, { limit: 1000 })) {
+      const stat = await core.content.statManifest(repository, tag)
+      if (stat === undefined && isLacking) continue
+      if (stat === undefined)
+        throw new Error(`${name} lists ${repository}:${tag} and has no manifest`)
+      if (!isLacking) await checkWhole(name, core, repository, stat.digest, whole)
+      // What has no history of its own is derived from another tag's.
+      const key = { repository, reference: tag }
+      if (core.ledger.entry(key) !== undefined) shown.set(keyText(key), stat.digest)
     }
   }
+  return shown
 }
 
 async function checkWhole(
-  name: NodeName,
-  core: NonNullable<SimNode['core']>,
-  repository: Parameters<typeof core.content.readManifest>[0],
-  digest: NonNullable<Entry['held']>['digest'],
+  name: string,
+  core: Core,
+  repository: RepositoryName,
+  digest: Digest,
+  whole: Set<string>,
 ): Promise<void> {
+  if (whole.has(`${repository}@${digest}`)) return
+  whole.add(`${repository}@${digest}`)
   const manifest = await core.content.readManifest(repository, digest)
   if (manifest === undefined) throw new Error(`${name} lacks manifest ${digest} of ${repository}`)
   const document = JSON.parse(Buffer.from(manifest.bytes).toString())
   for (const child of document.manifests ?? [])
-    await checkWhole(name, core, repository, child.digest)
+    await checkWhole(name, core, repository, child.digest, whole)
   for (const blob of document.layers === undefined ? [] : [document.config, ...document.layers]) {
     const stat = await core.content.statBlob(repository, blob.digest)
     if (stat?.size !== blob.size)
@@ -42,109 +79,50 @@ async function checkWhole(
   }
 }
 
-/** The whole mesh, once everything is up and quiet. */
-export async function checkAtRest(world: World): Promise<void> {
-  await checkServed(world)
-  const entries = new Map<NodeName, readonly Entry[]>()
-  for (const { name, core } of world.nodes.values()) {
-    if (core === undefined) throw new Error(`${name} is not running`)
-    entries.set(name, (await core.ledger.page(0, 100_000)).entries)
-  }
-  for (const node of world.nodes.values()) {
-    await checkRecords(world, node, entries)
-    await checkHeld(world, node, entries.get(node.name) ?? [])
-    for (const [digest, times] of node.fetched) {
-      if (times > 1 && !world.collects)
-        throw new Error(`${node.name} fetched ${digest} ${times} times`)
-    }
-    const open = node.core?.queue.openCount()
-    if (open !== 0)
-      throw new Error(
-        `${node.name} still has ${open} open jobs: ${JSON.stringify(node.core?.queue.list().filter(({ state }) => !['done', 'superseded', 'gone'].includes(state)))}`,
-      )
-  }
-  checkAcknowledged(world)
-  checkMessages(world)
-}
-
-/** What a neighbour knows and the links let through is known here. */
-async function checkRecords(
-  { topology, nodes }: World,
-  { name, core }: SimNode,
-  entries: ReadonlyMap<NodeName, readonly Entry[]>,
-): Promise<void> {
-  for (const from of neighboursOf(topology, name)) {
-    const filter = flow(topology, from, name)
-    const naming = namingOf(nodes.get(from))
-    for (const { key, history } of entries.get(from) ?? []) {
-      if (!(await filter.passes(itemAt({ key, history }), naming))) continue
-      const here = core?.ledger.entry(key)?.history ?? []
-      for (const signed of history) {
-        if (knows(here, signed)) continue
-        throw new Error(
-          `${name} does not know what ${from} knows of ${key.repository}:${key.reference}`,
-        )
-      }
-    }
-  }
-}
-
-/** What is wanted is held, and nothing else is. */
-async function checkHeld(
-  { topology }: World,
+async function checkNew(
+  { topology, memory }: World,
   node: SimNode,
-  entries: readonly Entry[],
+  text: string,
+  digest: Digest,
 ): Promise<void> {
-  const { name } = node
-  const wanted = wants(topology, name)
-  for (const { key, history, held } of entries) {
-    const where = `${key.repository}:${key.reference} at ${name}`
-    const visible = visibleOf(history)
-    const isWanted = await wanted.passes(itemAt({ key, history }), namingOf(node))
-    if (visible !== undefined && isWanted && held?.digest !== visible.record.digest) {
-      throw new Error(`${where}: holds ${held?.digest}, must hold ${visible.record.digest}`)
-    }
-    // A signature stays when its image's tag has moved on, as superseded content does.
-    const mayOutlive = itemAt({ key, history }).subject !== undefined
-    if (held !== undefined && !isWanted && !mayOutlive)
-      throw new Error(`${where}: held, but nobody wants it there`)
-    const isWriter = writersOf(topology, key.repository).includes(name)
-    if (visible === undefined && held !== undefined && isWriter) {
-      throw new Error(`${where}: deleted, and a writer still shows it`)
+  const { shown, knownAtLook } = memory.of(node)
+  if (shown.get(text) === digest) return
+  const key = parseKeyText(text)
+  const where = `${key.repository}:${key.reference} at ${node.name}`
+  if (!mayShow(memory, knownAtLook.get(text) ?? [], key, digest)) {
+    throw new Error(`${where}: shows ${digest}, which was replaced or deleted there before`)
+  }
+  const isWanted = await wants(topology, node.name).passes(key, NO_NAMES)
+  if (!isWanted) throw new Error(`${where}: held, but nobody wants it there`)
+}
+
+/** Only what a writer deleted goes, and only where writers are. */
+function checkGone(
+  { topology, memory }: World,
+  node: SimNode,
+  text: string,
+  shown: ReadonlyMap<string, Digest>,
+): void {
+  if (shown.has(text)) return
+  const { repository, reference } = parseKeyText(text)
+  const where = `${repository}:${reference} at ${node.name}`
+  if (!writersOf(topology, repository).includes(node.name)) {
+    throw new Error(`${where}: taken away at a node that is no writer`)
+  }
+  const all = [...(memory.records.get(text)?.values() ?? [])]
+  if (!all.some(({ record }) => record.kind === 'delete'))
+    throw new Error(`${where}: taken away, and nobody deleted it`)
+}
+
+/** What was durable is known as long as the disk is whole. */
+export function checkRemembers({ memory }: World, node: SimNode): void {
+  if (node.core === undefined) return
+  for (const [text, history] of memory.of(node).histories) {
+    const key = parseKeyText(text)
+    const here: History = node.core.ledger.entry(key)?.history ?? []
+    for (const signed of history) {
+      if (knows(here, signed)) continue
+      throw new Error(`${node.name} forgot a record of ${key.repository}:${key.reference}`)
     }
   }
-}
-
-/** Every push and delete that was answered is known, or replaced by a later one, at the writer that answered. */
-function checkAcknowledged({ nodes, acknowledged }: World): void {
-  for (const signed of acknowledged) {
-    const writer = [...nodes.values()].find(({ identity }) => identity.peerId === signed.writer)
-    const history = writer?.core?.ledger.entry(signed.record)?.history ?? []
-    if (!knows(history, signed)) {
-      throw new Error(
-        `${writer?.name} forgot ${signed.record.repository}:${signed.record.reference}`,
-      )
-    }
-  }
-}
-
-/** Announcements are bounded by records and links, whatever the time: each member hands each record to each other once. */
-function checkMessages({ topology, acknowledged, hub }: World): void {
-  const ends = topology.groups.reduce((sum, { senders, receivers }) => {
-    const members = new Set([...senders, ...receivers]).size
-    return sum + members * members
-  }, 0)
-  // Twice: the simulated network doubles some; a record goes out again from a node that learnt it by its feed.
-  const bound = 2 * ends * new Set(acknowledged.map(({ id }) => id)).size
-  if (hub.delivered() > bound) throw new Error(`${hub.delivered()} announcements, at most ${bound}`)
-}
-
-function itemAt({ key, history }: Pick<Entry, 'key' | 'history'>) {
-  return itemOf(key, visibleOf(history)?.record ?? history[0]?.record)
-}
-
-function namingOf(node: SimNode | undefined): Naming {
-  if (node === undefined) throw new Error('no such node')
-  const index = createIndexDb(node.disk.backend)
-  return { tagsNaming: async (repository, digest) => tagsNaming(index, repository, digest) }
 }

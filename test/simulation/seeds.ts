@@ -1,30 +1,37 @@
 /** One seed: which topology it runs is part of it. */
+
+import type { Plot } from './plot.ts'
+import { runWorld } from './run-world.ts'
 import { simulatedTopologies } from './topologies.ts'
-import { runWorld } from './world.ts'
 
 export interface SeedOutcome {
+  readonly seed: number
   readonly realm: string
   /** Undefined when every promise held. */
   readonly error?: string
-  readonly trace: readonly string[]
+  readonly story: readonly string[]
+}
+
+/** What a seed has whatever it would choose; by the name of a topology, only that one. */
+export interface Choice extends Partial<Plot> {
+  readonly realm?: string
 }
 
 const topologies = simulatedTopologies()
 
-export async function runSeed(seed: number): Promise<SeedOutcome> {
-  const topology = topologies[seed % topologies.length]
-  if (topology === undefined) throw new Error('no topologies')
-  const trace: string[] = []
+export async function runSeed(
+  seed: number,
+  { realm: only, ...faults }: Choice = {},
+): Promise<SeedOutcome> {
+  const candidates = topologies.filter((one) => only === undefined || one.realm === only)
+  const topology = candidates[seed % candidates.length]
+  if (topology === undefined) throw new Error(`no topology ${only}`)
+  const story: string[] = []
+  const { realm } = topology
   try {
-    // Every second seed of a topology.
-    const collects = Math.floor(seed / topologies.length) % 2 === 1
-    await runWorld(seed, topology, { trace, collects })
-    return { realm: topology.realm, trace }
+    await runWorld({ seed, topology, story, faults })
+    return { seed, realm, story }
   } catch (err) {
-    return {
-      realm: topology.realm,
-      trace,
-      error: err instanceof Error ? `${err.message}` : String(err),
-    }
+    return { seed, realm, story, error: err instanceof Error ? err.message : String(err) }
   }
 }

@@ -29,6 +29,17 @@ links:
   - { shape: mesh, members: { tier: edge }, policies: [releases] }
 `
 
+/** One writer, one reader. */
+const PAIR = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: pair, generation: 1 }
+nodes: { hub: {}, edge: {} }
+origins: [{ repos: ["**"], writers: hub }]
+policies: { all: { match: { repos: ["**"] }, mode: eager } }
+links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
+`
+
 const SHIPPED = ['master-slave', 'hierarchical', 'mesh']
 
 export function simulatedTopologies(): readonly Topology[] {
@@ -36,6 +47,10 @@ export function simulatedTopologies(): readonly Topology[] {
     readFileSync(new URL(`../../topologies/${name}.yaml`, import.meta.url), 'utf8'),
   )
   return [...texts, DIAMOND].map(complete)
+}
+
+export function pairTopology(): Topology {
+  return complete(PAIR)
 }
 
 function complete(text: string): Topology {

@@ -205,6 +205,7 @@ describe('admin / openapi', () => {
     const { ask } = await createAdminParts()
     const { paths } = await jsonOf<{ paths: Record<string, object> }>(ask('/api/v1/openapi.json'))
     expect(Object.keys(paths).sort()).toEqual([
+      '/api/v1/convergence',
       '/api/v1/events',
       '/api/v1/gc',
       '/api/v1/jobs',
@@ -213,6 +214,8 @@ describe('admin / openapi', () => {
       '/api/v1/jobs/{id}/retry',
       '/api/v1/records',
       '/api/v1/status',
+      '/api/v1/topology',
+      '/api/v1/why',
     ])
     expect(JSON.stringify(paths)).not.toContain('$ref":"#/$defs')
   })

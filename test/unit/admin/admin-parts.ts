@@ -5,10 +5,17 @@ import { createAccess } from '../../../src/access/create-access.ts'
 import { createAdminApp } from '../../../src/admin/admin-app.ts'
 import type { StatusView } from '../../../src/admin/views.ts'
 import { createEventBus } from '../../../src/events/event-bus.ts'
+import type { JobView } from '../../../src/events/mesh-event.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
+import { createMeshAccount } from '../../../src/node/mesh-account.ts'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
+import { createHolders } from '../../../src/peers/holders.ts'
+import { createNeighbours } from '../../../src/peers/neighbours.ts'
+import { createReading } from '../../../src/peers/reading.ts'
+import { createTransfers } from '../../../src/peers/transfers.ts'
+import { createLoserTags } from '../../../src/planner/loser-tags.ts'
 import { createPlanner } from '../../../src/planner/planner.ts'
 import { createJobQueue } from '../../../src/queue/job-queue.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
@@ -39,7 +46,7 @@ nodes:
   hub: { peerId: ${HUB.peerId}, endpoint: "http://127.0.0.1:5000" }
   edge: { peerId: ${EDGE.peerId} }
 origins: [{ repos: ["**"], writers: hub }]
-policies: { all: { match: { repos: ["demo/**"] }, mode: eager } }
+policies: { all: { match: { repos: ["demo/**"] }, mode: eager, slo: { lag: 60s } } }
 links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
 `
 
@@ -71,7 +78,8 @@ export async function createAdminParts({
   const planner = createPlanner({
     inventory: { entry: ledger.entry, isComplete: () => false },
     wanted: wants(topology, self),
-    naming: { tagsNaming: async () => [] },
+    naming: { tagsNaming: async function* () {} },
+    loserTags: createLoserTags(topology),
     isWriter: () => false,
   })
   const access = createAccess({ nodeMayRead: () => true, random }, { anonymous })
@@ -85,9 +93,10 @@ export async function createAdminParts({
     endpoint: '',
     startedAtMs: START_MS,
     isReady: isReady(),
+    time: { offsetMs: 0, sources: [] },
     feed: { epoch: ledger.epoch, head: ledger.head() },
     neighbours: [{ name: 'hub', state: 'down', sinceMs: START_MS, isSource: true }],
-    jobs: {},
+    jobs: countStates(queue.list()),
     counters: { recordsStored: 0 },
   })
   const blobs = createMemoryBlobStore({ clock, disk: createMemoryDisk() })
@@ -110,7 +119,28 @@ export async function createAdminParts({
     },
     { supersededMs: 0, unusedMs: 0 },
   )
+  const neighbours = createNeighbours({ topology, self, clock })
+  const naming = { tagsNaming: async function* () {} }
+  const [holders, reading] = [createHolders(), createReading({ clock })]
+  const transfers = createTransfers({ clock })
   const app = createAdminApp({
+    ...createMeshAccount({
+      topology,
+      self,
+      ledger,
+      planner,
+      queue,
+      index,
+      blobs,
+      neighbours,
+      events,
+      clock,
+      status,
+      dispatcher: { waiting: () => 0 },
+      damage: { page: async () => [] },
+      isReady,
+      insight: { naming, holders, reading, transfers, isScanning: () => false },
+    }),
     collector,
     access,
     status,
@@ -118,6 +148,7 @@ export async function createAdminParts({
     ledger,
     planner,
     topology,
+    insight: { holders },
     events,
     clock,
     logger: silentLogger,
@@ -166,11 +197,21 @@ export async function createAdminParts({
     clock,
     events,
     queue,
+    neighbours,
+    holders,
+    reading,
+    transfers,
     hubPeerId: HUB.peerId,
     know,
     hold,
     addJob,
   }
+}
+
+function countStates(jobs: readonly JobView[]): StatusView['jobs'] {
+  const counts: StatusView['jobs'] = {}
+  for (const { state } of jobs) counts[state] = (counts[state] ?? 0) + 1
+  return counts
 }
 
 export type Ask = RequestInit & { readonly address?: string }

@@ -5,7 +5,8 @@ import {
   type NodeProgress,
   progressLine,
 } from '../../../src/cli/display.ts'
-import { bytesText, table } from '../../../src/cli/output.ts'
+import { table } from '../../../src/cli/output.ts'
+import { bytesText } from '../../../src/lib/bytes-text.ts'
 
 function node(change: Partial<NodeProgress>): NodeProgress {
   return {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createAdmission } from '../../../src/gossip/admission.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
-import { timeOfMs } from '../../../src/record/time.ts'
+import { createLogicalClock, type Time, timeOfMs } from '../../../src/record/time.ts'
 import type { Topology } from '../../../src/topology/topology.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
 import { createFakeClock, START_MS } from '../../helpers/fake-clock.ts'
@@ -32,7 +32,9 @@ links:
 
 function setUp() {
   const clock = createFakeClock()
-  return { clock, admission: createAdmission({ topology: topologyOf(), clock }) }
+  const logicalClock = createLogicalClock({ clock })
+  const admission = createAdmission({ topology: topologyOf(), meshTime: clock, logicalClock })
+  return { clock, logicalClock, admission }
 }
 
 function by(identity: typeof HUB, fields: Parameters<typeof recordBy>[1] = {}): SignedRecord {
@@ -98,6 +100,17 @@ describe('gossip / admission', () => {
     expect(admission.judge(far)).toMatchObject({ kind: 'parked', reason: 'future' })
     await clock.advance(1)
     expect(admission.judge(far).kind).toBe('admitted')
+  })
+
+  test('a writer whose clock was set back goes on from its newest time, and is not parked by who has applied that', () => {
+    const { admission, logicalClock } = setUp()
+    const applied = timeOfMs(START_MS + 3_600_000)
+    const next = by(HUB, { time: (applied + 1) as Time })
+    expect(admission.judge(next)).toMatchObject({ kind: 'parked', reason: 'future' })
+    logicalClock.observe(applied)
+    expect(admission.judge(next).kind).toBe('admitted')
+    const further = by(HUB, { time: timeOfMs(START_MS + 3_600_002) })
+    expect(admission.judge(further)).toMatchObject({ kind: 'parked', reason: 'future' })
   })
 
   test('a record from long ago is admitted: neighbours that were away catch up', () => {

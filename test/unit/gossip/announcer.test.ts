@@ -5,9 +5,10 @@ import { createAnnouncer } from '../../../src/gossip/announcer.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Tag } from '../../../src/oci/name.ts'
+import type { SignedRecord } from '../../../src/record/tag-record.ts'
 import { topicsOf } from '../../../src/topology/groups.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { settle } from '../../helpers/fake-clock.ts'
+import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
 import { createWriter, digestNamed, type PutOf, ref, repo } from '../../helpers/writers.ts'
 import { nodeName } from './gossip-node.ts'
 
@@ -33,6 +34,7 @@ const image = digestNamed('image')
 function setUp(self: string, failing: readonly string[] = []) {
   if (topology === undefined) throw new Error('the topology is right')
   const events = createEventBus({ logger: silentLogger })
+  const clock = createFakeClock()
   const published: { readonly topic: string; readonly data: Uint8Array }[] = []
   const topics = topicsOf(topology, nodeName(self))
   const named = new Map<Digest, Tag[]>()
@@ -44,8 +46,13 @@ function setUp(self: string, failing: readonly string[] = []) {
       },
     },
     topics,
-    naming: { tagsNaming: async (_repository, digest) => named.get(digest) ?? [] },
+    naming: {
+      tagsNaming: async function* (_repository, digest) {
+        yield* named.get(digest) ?? []
+      },
+    },
     events,
+    clock,
     logger: silentLogger,
   })
   const store = async (put: Partial<PutOf>, arrival: Arrival) => {
@@ -57,7 +64,7 @@ function setUp(self: string, failing: readonly string[] = []) {
   const [up, down] = ['0/hub', '1/region'].map(
     (id) => topics.find(({ group }) => group.id === id)?.topic ?? 'none',
   )
-  return { announcer, published, store, named, up, down, topics }
+  return { announcer, published, store, named, up, down, topics, events, clock }
 }
 
 const byGossip = (topic = ''): Arrival => ({ via: 'gossip', from: nodeName('hub'), topic })
@@ -117,6 +124,41 @@ describe('gossip / announcer', () => {
     named.set(image, [ref('main') as Tag, ref('v1') as Tag])
     await store(signature, byGossip())
     expect(published).toHaveLength(1)
+  })
+
+  test('a record from the future goes on below: those there may have another time', async () => {
+    const { published, events, up = '', down } = setUp('region')
+    const signed = createWriter('hub').put([], { ...KEY, digest: image })
+    const arrival = { via: 'gossip', from: nodeName('hub'), topic: up } as const
+    events.emit({ kind: 'record-parked', signed, arrival })
+    await settle()
+    expect(published).toEqual([{ topic: down, data: signed.bytes }])
+  })
+
+  test('a thousand tags at once all go out without a wait, and news of one tag replace each other while they wait', async () => {
+    const { published, events, clock, announcer } = setUp('hub')
+    const writer = createWriter('hub')
+    const push = (reference: string, before: readonly SignedRecord[] = []) => {
+      const signed = writer.put(before, { ...KEY, reference: ref(reference), digest: image })
+      events.emit({ kind: 'record-stored', signed, arrival: { via: 'push' } })
+      return signed
+    }
+    for (let at = 0; at < 1_000; at += 1) push(`v${at}`)
+    await settle()
+    expect(published).toHaveLength(1_000)
+    let last = push('moving')
+    for (let at = 0; at < 100; at += 1) last = push('moving', [last])
+    const beside = createWriter('another').put([], {
+      ...KEY,
+      reference: ref('moving'),
+      digest: image,
+    })
+    events.emit({ kind: 'record-stored', signed: beside, arrival: { via: 'push' } })
+    await clock.advance(10)
+    expect(new Set(published.slice(1_000).map(({ data }) => data))).toEqual(
+      new Set([last.bytes, beside.bytes]),
+    )
+    expect(announcer.dropped()).toBe(0)
   })
 
   test('a topic that cannot be published on does not keep the news from the next event', async () => {

@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { decodeFeedAnswer, decodeFeedRequest } from '../../../src/gossip/feed-codec.ts'
 import { MAX_FRAME_BYTES } from '../../../src/gossip/network.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
-import { CURSOR, META, PARKED } from '../../../src/storage/index-tables.ts'
+import { timeOfMs } from '../../../src/record/time.ts'
+import { CURSOR, PARKED } from '../../../src/storage/index-tables.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
+import { createFakeClock, START_MS, settle } from '../../helpers/fake-clock.ts'
 import { peerIdOfName, starTopology } from '../../helpers/star-topology.ts'
 import { createWriter, digestNamed, REALM, ref, repo } from '../../helpers/writers.ts'
 import { type GossipNode, openGossipNode, type Wire } from './gossip-node.ts'
@@ -30,6 +31,7 @@ async function setUp(topology = starTopology(['edge'], { realm: REALM }), ownFil
 }
 
 const hubPeer = peerIdOfName('hub')
+
 const knownAt = async ({ ledger }: GossipNode) =>
   (await ledger.page(0, 10_000)).entries.map(({ key }) => `${key.repository}:${key.reference}`)
 const requestsOf = ({ exchanges }: GossipNode) =>
@@ -78,14 +80,22 @@ describe('gossip / feed', () => {
   })
 
   test('a reader that is up to date hears of news at once, without asking again and again', async () => {
-    const { hub, edge } = await setUp()
+    const { hub, edge, clock } = await setUp()
     edge.follow(hub)
     await settle()
-    expect(edge.exchanges).toHaveLength(0)
+    // The first answer comes at once, so that the reader knows where the feed ends; the second waits.
+    expect(answersOf(edge)).toMatchObject([{ entries: [], through: 0, head: 0 }])
+    expect(requestsOf(edge)[0]?.waitMs).toBe(0)
     await hub.know(put(hub, 'v1'))
     await settle()
     expect(await knownAt(edge)).toEqual(['demo/app:v1'])
-    expect(edge.exchanges).toHaveLength(1)
+    expect(edge.exchanges).toHaveLength(2)
+    // Without news: one request and one answer in each wait, however much both know.
+    await hub.know(...Array.from({ length: 1_000 }, (_, at) => put(hub, `t${at}`)))
+    await settle()
+    const before = edge.exchanges.length
+    await clock.advance(10 * 30_000)
+    expect(edge.exchanges.length - before).toBe(10)
   })
 
   test('news that come in any turn between the look and the wait are not slept through', async () => {
@@ -105,9 +115,9 @@ describe('gossip / feed', () => {
     await settle()
     await hub.know(put(hub, 'main'))
     await settle()
-    expect(edge.exchanges).toHaveLength(0)
+    expect(edge.exchanges).toHaveLength(1)
     await clock.advance(30_000)
-    expect(answersOf(edge)).toMatchObject([{ entries: [], through: 1, restarted: false }])
+    expect(answersOf(edge).slice(1)).toMatchObject([{ entries: [], through: 1, restarted: false }])
     expect(edge.index.get(CURSOR, hubPeer)).toMatchObject({ epoch: 'hub-1', number: 1 })
   })
 
@@ -278,20 +288,87 @@ links: [{ shape: star, center: hub, leaves: [edge], policies: [one] }]
     ])
   })
 
-  test('while there is no room to park, the position stands, and reading goes on once there is', async () => {
-    const { hub, edge, clock } = await setUp()
-    const nobody = createWriter('nobody')
-    const key = { repository: REPO, reference: ref('a'), digest: digestNamed('x') }
-    await hub.know(nobody.put([], key), put(hub, 'v1'))
-    await edge.index.transact((tx) => tx.put(META, 'parked', { last: 10_000 }))
+  test('what finds no room in the park holds up nothing, and is read again when there is room, also after a restart', {
+    timeout: 30_000,
+  }, async () => {
+    const { hub, edge, clock, topology, wires } = await setUp()
+    const ahead = createWriter('hub', {
+      identity: hub.author.identity,
+      last: timeOfMs(START_MS + 3_600_000),
+    })
+    const early = Array.from({ length: 1_010 }, (_, at) =>
+      ahead.put([], { repository: REPO, reference: ref(`early${at}`), digest: digestNamed('x') }),
+    )
+    await hub.know(...early, put(hub, 'now'))
     edge.follow(hub)
     await clock.advance(60_000)
-    expect(edge.index.get(CURSOR, hubPeer)).toBeUndefined()
-    expect(await knownAt(edge)).toEqual([])
-    await edge.index.transact((tx) => tx.put(META, 'parked', { last: 0 }))
+    expect(await knownAt(edge)).toEqual(['demo/app:now'])
+    expect(edge.index.get(CURSOR, hubPeer)).toMatchObject({ number: 1_011, again: 1_000 })
+    expect(await edge.index.page(PARKED, { limit: 2_000 })).toHaveLength(1_000)
+    const asked = edge.exchanges.length
+    await clock.advance(120_000)
+    // Nothing has changed: it is not read again and again.
+    expect(edge.exchanges.length - asked).toBeLessThan(6)
+    await edge.reader[Symbol.asyncDispose]()
+    clock.jump(3_600_000)
+    const again = await openGossipNode(topology, 'edge', wires, {
+      clock,
+      epoch: 'edge-2',
+      backend: edge.backend,
+    })
+    await again.receiver.openPark()
+    again.follow(hub)
+    await clock.advance(60_000)
+    expect(await knownAt(again)).toHaveLength(1_011)
+    expect(again.index.get(CURSOR, hubPeer)).not.toHaveProperty('again')
+  })
+
+  test('a full park is read for again without a restart, once it has room', {
+    timeout: 30_000,
+  }, async () => {
+    const { hub, edge, clock } = await setUp()
+    const ahead = createWriter('hub', {
+      identity: hub.author.identity,
+      last: timeOfMs(START_MS + 3_600_000),
+    })
+    const early = Array.from({ length: 1_001 }, (_, at) =>
+      ahead.put([], { repository: REPO, reference: ref(`early${at}`), digest: digestNamed('x') }),
+    )
+    await hub.know(...early)
+    edge.follow(hub)
     await clock.advance(30_000)
-    expect(edge.index.get(CURSOR, hubPeer)?.number).toBe(2)
-    expect(await knownAt(edge)).toEqual(['demo/app:v1'])
+    clock.jump(3_600_000)
+    await edge.receiver.unpark()
+    await clock.advance(90_000)
+    expect(await knownAt(edge)).toHaveLength(1_001)
+  })
+
+  test('each answer tells the clock of the sender, and a jump of either clock is known as soon as the wait is over', async () => {
+    const topology = starTopology(['edge'], { realm: REALM })
+    const clock = createFakeClock()
+    const wires = new Map<string, Wire>()
+    const off = { hub: 0, edge: 0 }
+    const hub = await openGossipNode(topology, 'hub', wires, {
+      clock: { ...clock, now: () => clock.now() + off.hub },
+    })
+    const edge = await openGossipNode(topology, 'edge', wires, {
+      clock: { ...clock, now: () => clock.now() + off.edge },
+    })
+    edge.follow(hub)
+    await settle()
+    await clock.advance(61_000)
+    expect(edge.offsets.length).toBeGreaterThan(1)
+    for (const measured of edge.offsets) expect(measured).toEqual(['hub', 0])
+    for (const [name, ms] of [
+      ['edge', 7_200_000],
+      ['hub', -3_600_000],
+    ] as const) {
+      const before = edge.exchanges.length
+      off[name] += ms
+      await clock.advance(30_000)
+      expect(edge.offsets.at(-1)).toEqual(['hub', off.hub - off.edge])
+      expect(edge.exchanges.length - before).toBeLessThan(4)
+    }
   })
 
   test('records and position are durable together: after a failed write both come again', async () => {
@@ -334,7 +411,7 @@ links: [{ shape: star, center: hub, leaves: [edge], policies: [one] }]
     await settle()
     await hub.know(put(hub, 'v1'))
     await settle()
-    expect(edge.exchanges).toHaveLength(1)
+    expect(edge.exchanges).toHaveLength(2)
     edge.reader.unfollow(hub.self)
     await hub.know(put(hub, 'v2'))
     await clock.advance(120_000)
@@ -345,7 +422,8 @@ links: [{ shape: star, center: hub, leaves: [edge], policies: [one] }]
   test('closing ends every wait at both ends', async () => {
     const { hub, edge, clock } = await setUp()
     edge.follow(hub)
-    await settle()
+    // What begins at the start is over.
+    await clock.advance(1_000)
     expect(clock.sleeping()).toBe(1)
     await edge.reader[Symbol.asyncDispose]()
     await settle()

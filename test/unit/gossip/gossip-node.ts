@@ -1,5 +1,8 @@
 /** A node's gossip parts over memory, and connections that hand frames over without a wire. */
 import { type Admission, createAdmission } from '../../../src/gossip/admission.ts'
+import { AUDIT_PROTOCOL } from '../../../src/gossip/audit-codec.ts'
+import { type AuditReader, createAuditReader } from '../../../src/gossip/audit-reader.ts'
+import { createAuditServer } from '../../../src/gossip/audit-server.ts'
 import { FEED_PROTOCOL } from '../../../src/gossip/feed-codec.ts'
 import { createFeedReader, type FeedReader } from '../../../src/gossip/feed-reader.ts'
 import { createFeedServer } from '../../../src/gossip/feed-server.ts'
@@ -8,7 +11,7 @@ import { createReceiver, type Receiver } from '../../../src/gossip/receiver.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import { identityFromSeed } from '../../../src/record/identity.ts'
-import type { SignedRecord } from '../../../src/record/tag-record.ts'
+import { keyText, type RecordKey, type SignedRecord } from '../../../src/record/tag-record.ts'
 import { tagsNaming } from '../../../src/storage/naming.ts'
 import { flow, type Naming } from '../../../src/topology/flow.ts'
 import type { NodeName, Topology } from '../../../src/topology/topology.ts'
@@ -29,6 +32,13 @@ export interface GossipNode extends StorageRig {
   /** Frames that this node's readers sent, and what came back. */
   readonly exchanges: { readonly request: Uint8Array; readonly answer: Uint8Array }[]
   follow(other: GossipNode): void
+  /** The same of audits. */
+  readonly audits: { readonly request: Uint8Array; readonly answer: Uint8Array }[]
+  audit(other: GossipNode): ReturnType<AuditReader['audit']>
+  /** Keys that audits found known and not held. */
+  readonly unheld: string[]
+  /** Clocks of others that its feed reader measured, milliseconds. */
+  readonly offsets: readonly (readonly [NodeName, number])[]
 }
 
 export interface Wire {
@@ -54,40 +64,45 @@ export async function openGossipNode(
   const logger = silentLogger
   const identity = identityFromSeed(Buffer.alloc(32, name))
   const naming: Naming = {
-    tagsNaming: async (repository, digest) => tagsNaming(index, repository, digest),
+    tagsNaming: (repository, digest) => tagsNaming(index, repository, digest),
   }
-  const admission = createAdmission({ topology, clock })
+  const admission = createAdmission({ topology, meshTime: clock, logicalClock })
   const receiver = createReceiver({ index, ledger, logicalClock, admission, events, logger })
   const wire: Wire = { handlers: new Map(), isUp: true }
   wires.set(identity.peerId, wire)
   const handle = (protocol: string, answer: ChannelHandler) =>
     void wire.handlers.set(protocol, answer)
   createFeedServer({ network: { handle }, topology, self, ledger, naming, clock })
+  createAuditServer({ network: { handle }, topology, self, index, ledger, naming })
   const exchanges: { readonly request: Uint8Array; readonly answer: Uint8Array }[] = []
+  const audits: typeof exchanges = []
+  const unheld: string[] = []
+  const offsets: (readonly [NodeName, number])[] = []
 
-  const open = async (peer: string): Promise<Channel> => {
+  const open = async (peer: string, protocol: string): Promise<Channel> => {
     const other = wires.get(peer)
     const closed = new AbortController()
     if (!other?.isUp) throw new Error('not connected')
     return {
       request: async (request, { signal } = {}) => {
-        const handler = other.handlers.get(FEED_PROTOCOL)
+        const handler = other.handlers.get(protocol)
         if (!other.isUp || handler === undefined) throw new Error('the connection broke')
         const over = signal ? AbortSignal.any([signal, closed.signal]) : closed.signal
         const answer = await handler(request, { peer: identity.peerId, signal: over })
-        exchanges.push({ request, answer })
+        if (protocol === FEED_PROTOCOL) exchanges.push({ request, answer })
+        if (protocol === AUDIT_PROTOCOL) audits.push({ request, answer })
         return answer
       },
       close: async () => closed.abort(),
     }
   }
   const filterFrom = (from: NodeName) => flow(options.ownFile ?? topology, from, self)
+  const reading = { network: { open }, filterFrom, admission, receiver, index }
+  const onUnheld = (key: RecordKey) => void unheld.push(keyText(key))
+  const auditor = createAuditReader({ ...reading, naming, ledger, onUnheld })
   const reader = createFeedReader({
-    network: { open },
-    filterFrom,
-    admission,
-    receiver,
-    index,
+    ...reading,
+    neighbours: { measured: (node, offsetMs) => void offsets.push([node, offsetMs]) },
     events,
     clock,
     random,
@@ -101,6 +116,13 @@ export async function openGossipNode(
     receiver,
     reader,
     exchanges,
+    audits,
+    unheld,
+    offsets,
+    audit: (other) =>
+      auditor.audit(other.self, peerIdOfName(other.self), {
+        signal: new AbortController().signal,
+      }),
     author: createWriter(name, { clock, identity }),
     know: async (...records) => {
       await index.transact((tx) => {

@@ -99,7 +99,7 @@ describe('the hello', () => {
       endpoint: `http://${second}`,
       token: `token number 1 for ${first}`,
     })
-    const offset = a.neighbours.list()[0]?.facts?.clockOffsetMs ?? 0
+    const offset = a.neighbours.list()[0]?.clock?.offsetMs ?? 0
     expect(Math.abs(offset - 5_000)).toBeLessThan(50)
     // The second one's turn comes, and it has nothing to ask.
     await advance(60_000)

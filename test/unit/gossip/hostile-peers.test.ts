@@ -74,6 +74,24 @@ describe('hostile peers', { timeout: 40_000 }, () => {
     expect(a.connected()).toEqual([rig.peerOf('b')])
   })
 
+  test('a peer that takes announcements and never reads them is disconnected, long before memory is full', async () => {
+    const a = await rig.node('a', ['b', 'c'])
+    a.join('news', () => 'accept')
+    await a.start()
+    const b = await rig.rawNode('b')
+    await b.handle('/meshsub/1.2.0', (stream) => stream.pause(), { force: true })
+    b.services.pubsub.subscribe('news')
+    await b.dial(rig.dialAddress(a, 'a'))
+    await until(() => a.connected().includes(rig.peerOf('b')))
+    const before = process.memoryUsage().arrayBuffers
+    for (let at = 0; at < 5_000 && a.connected().length > 0; at += 1) {
+      await a.publish('news', Buffer.alloc(4_096, `news ${at} `))
+      if (at % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until(() => a.connected().length === 0)
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * 1024 * 1024)
+  })
+
   test('garbage in place of gossip silences its sender alone', async () => {
     const heard: string[] = []
     const a = await rig.node('a', ['b', 'c'])

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import type { Verdict } from '../../../src/gossip/admission.ts'
 import { createListener } from '../../../src/gossip/listener.ts'
 import type { GossipMessage, GossipVerdict } from '../../../src/gossip/network.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
+import { PARKED } from '../../../src/storage/index-tables.ts'
 import { topicsOf } from '../../../src/topology/groups.ts'
+import { eventually } from '../../helpers/eventually.ts'
 import { settle } from '../../helpers/fake-clock.ts'
 import { peerIdOfName, starTopology } from '../../helpers/star-topology.ts'
 import { createWriter, digestNamed, REALM, ref, repo } from '../../helpers/writers.ts'
@@ -81,14 +84,6 @@ describe('gossip / listener', () => {
       () => [createWriter('nobody').put([], { ...KEY, digest: digestNamed('x') }).bytes, 'hub'],
     ],
     [
-      'that comes from the future',
-      'ignore',
-      (hub) => {
-        hub.clock.jump(3_600_000)
-        return [put(hub).bytes, 'hub']
-      },
-    ],
-    [
       'of a repository that the link does not let through',
       'reject',
       (hub) => [put(hub, 'x', { ...KEY, repository: repo('private/app') }).bytes, 'hub'],
@@ -101,6 +96,56 @@ describe('gossip / listener', () => {
     await settle()
     expect(node.ledger.head()).toBe(0)
     expect(node.happened.filter(({ kind }) => kind === 'record-stored')).toEqual([])
+  })
+
+  test('a record from the future is passed on and parked once; a copy, and what finds no room, is not passed on', async () => {
+    const { hub, node, hear } = await setUp()
+    hub.clock.jump(3_600_000)
+    const signed = put(hub)
+    expect(hear(signed.bytes)).toBe('accept')
+    await settle()
+    expect(hear(signed.bytes)).toBe('ignore')
+    expect(node.index.get(PARKED, signed.id)).toBeDefined()
+    expect(node.ledger.head()).toBe(0)
+    // The park looks at neither signature nor key.
+    const verdicts = Array.from(
+      { length: 999 },
+      (_, at): Verdict => ({
+        kind: 'parked',
+        signed: { ...signed, id: `${at}` },
+        reason: 'future',
+      }),
+    )
+    await node.receiver.receive(verdicts, { via: 'feed', from: node.self })
+    expect(hear(put(hub, 'x', { ...KEY, reference: ref('beyond') }).bytes)).toBe('ignore')
+  })
+
+  test('a burst is stored in few transactions, newer news of a key replace older ones, and concurrent ones stay', async () => {
+    const { hub, node, hear } = await setUp()
+    let transactions = 0
+    const batch = node.backend.batch.bind(node.backend)
+    Reflect.set(node.backend, 'batch', (...args: Parameters<typeof batch>) => {
+      transactions += 1
+      return batch(...args)
+    })
+    let last = put(hub, '0')
+    hear(last.bytes)
+    for (let at = 1; at < 200; at += 1) {
+      last = hub.author.put([last], { ...KEY, digest: digestNamed(`${at}`) })
+      hear(last.bytes)
+    }
+    const former = createWriter('hub', { identity: hub.author.identity, last: last.record.time })
+    const beside = former.put([], { ...KEY, digest: digestNamed('beside') })
+    expect(hear(beside.bytes)).toBe('accept')
+    const blind = hub.author.put([last], { ...KEY, digest: digestNamed('blind') })
+    expect(hear(blind.bytes)).toBe('accept')
+    await eventually(async () => node.ledger.entry(KEY)?.history.length !== 0)
+    await settle()
+    const kept = node.ledger.entry(KEY)?.history.map(({ id }) => id)
+    expect(kept).toContain(blind.id)
+    expect(transactions).toBeLessThan(10)
+    const stored = node.happened.filter(({ kind }) => kind === 'record-stored')
+    expect(stored.length).toBeLessThan(10)
   })
 
   test('what is refused is reported once, however often it comes', async () => {

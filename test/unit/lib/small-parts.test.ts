@@ -9,7 +9,6 @@ import { backoffMs } from '../../../src/lib/backoff.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { writeDurably } from '../../../src/lib/durable-file.ts'
 import { codeOf, EntrepotError, messageOf } from '../../../src/lib/errors.ts'
-import { createKeyedLock } from '../../../src/lib/keyed-lock.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import { createSeenSet } from '../../../src/lib/seen-set.ts'
 
@@ -42,17 +41,6 @@ describe('lib / seen-set', () => {
     const seen = createSeenSet({ limit: 2 })
     for (const item of ['a', 'b', 'c']) seen.add(item)
     expect([seen.add('b'), seen.add('c'), seen.add('a')]).toEqual([false, false, true])
-  })
-})
-
-describe('lib / keyed-lock', () => {
-  test('a second caller is refused until the first lets go; another name is free', () => {
-    const lock = createKeyedLock()
-    const release = lock.tryAcquire('a')
-    expect(lock.tryAcquire('a')).toBeUndefined()
-    expect(lock.tryAcquire('b')).toBeDefined()
-    release?.()
-    expect(lock.tryAcquire('a')).toBeDefined()
   })
 })
 

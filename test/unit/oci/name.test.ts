@@ -1,7 +1,14 @@
 import { posix } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isDigest, parseReference, parseRepositoryName, parseTag } from '../../../src/oci/name.ts'
+import {
+  isDigest,
+  parseReference,
+  parseRepositoryName,
+  parseTag,
+  type Tag,
+  withSuffix,
+} from '../../../src/oci/name.ts'
 
 /** The grammar as the specification prints it (distribution-spec, "Pulling manifests"). */
 const SPEC_NAME = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$/
@@ -94,6 +101,15 @@ describe('oci / name', () => {
     for (let round = 0; round < 1_000; round += 1) hostile.map(parseRepositoryName)
     // Milliseconds for 3 000 names; one with backtracking takes longer than the universe.
     expect(performance.now() - startedAt).toBeLessThan(2_000)
+  })
+
+  test('a suffix keeps a tag valid; of a long one the beginning stays, and a hash of it all', () => {
+    expect(withSuffix('v1' as Tag, '--x')).toBe('v1--x')
+    expect(withSuffix('v'.repeat(125) as Tag, '--x')).toBe(`${'v'.repeat(125)}--x`)
+    const [one, two] = ['1', '2'].map((end) => withSuffix(`${'v'.repeat(127)}${end}` as Tag, '--x'))
+    expect(one).toMatch(/^v{116}-[0-9a-f]{8}--x$/)
+    expect(two).not.toBe(one)
+    expect(one && parseTag(one)).toBe(one)
   })
 
   test('a reference is a tag or a digest, and shows which', () => {

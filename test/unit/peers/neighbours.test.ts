@@ -10,7 +10,6 @@ const FACTS: HelloFacts = {
   topologyHash: 'hash',
   epoch: 'epoch',
   token: 'a token of sixteen',
-  clockOffsetMs: 0,
 }
 
 function setUp(endpoints: Readonly<Record<string, string>> = {}) {

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Digest } from '../../../src/oci/digest.ts'
-import type { Tag } from '../../../src/oci/name.ts'
 import { createPlanner } from '../../../src/planner/planner.ts'
 import { type History, merge } from '../../../src/record/history.ts'
 import { keyText, type RecordKey, type SignedRecord } from '../../../src/record/tag-record.ts'
@@ -43,7 +42,8 @@ function planIn({ key = KEY, history, held, complete = [], ...rest }: World) {
         return isWanted
       },
     },
-    naming: { tagsNaming: async () => [] as Tag[] },
+    naming: { tagsNaming: async function* () {} },
+    loserTags: { of: () => [] },
     isWriter: () => isWriter,
   })
   return { plan: planner.plan(key), asked }

@@ -44,7 +44,7 @@ async function openQueue(
     writing = writing.then(write)
     return writing
   }
-  const store: JobStore = {
+  const store: Omit<JobStore, 'page'> = {
     load: rowStore.load,
     save: (id, row) => later(() => rowStore.save(id, row)),
     remove: (id) => later(() => rowStore.remove(id)),

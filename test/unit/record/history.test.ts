@@ -6,10 +6,9 @@ import {
   losersOf,
   MAX_KEPT,
   merge,
-  replaces,
   visibleOf,
 } from '../../../src/record/history.ts'
-import type { SignedRecord } from '../../../src/record/tag-record.ts'
+import { MAX_KEYS, type SignedRecord } from '../../../src/record/tag-record.ts'
 import { msOfTime, type Time, timeOfMs } from '../../../src/record/time.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
 import { createWriter, digestNamed, identityNamed, recordBy } from '../../helpers/writers.ts'
@@ -17,20 +16,32 @@ import { KEY, mergeAll, runWriters, STEPS, type WriterRun } from './simulated-wr
 
 const ids = (history: readonly SignedRecord[]) => history.map(({ id }) => id)
 
+const contextFor = ({ record, writer }: SignedRecord) =>
+  new Map(record.seen).set(writer, record.time)
+
+/** Whether the context of `a` strictly contains the context of `b`. */
+function replaces(a: SignedRecord, b: SignedRecord): boolean {
+  const contains = (outer: SignedRecord, inner: SignedRecord) =>
+    [...contextFor(inner)].every(([writer, time]) => (contextFor(outer).get(writer) ?? 0) >= time)
+  return contains(a, b) && !contains(b, a)
+}
+
 /** The definition, said over the whole set at once: nothing about it knows an order. */
-function kept(all: readonly SignedRecord[]): readonly SignedRecord[] {
+function unreplaced(all: readonly SignedRecord[]): readonly SignedRecord[] {
   return all.filter((one) => !all.some((other) => replaces(other, one)))
 }
 
+/** Of two records of one identity only one can be shown; which one is no matter of the order of arrival. */
+const isTwin = (a: SignedRecord, b: SignedRecord) =>
+  a.writer === b.writer && a.record.time === b.record.time
+
 function visibleByDefinition(all: readonly SignedRecord[]): string | undefined {
-  const stay = kept(all)
-  const isSame = (a: SignedRecord, b: SignedRecord) =>
-    a.writer === b.writer && a.record.time === b.record.time
+  const stay = unreplaced(all)
   const standing = stay.filter(
     (put) =>
       put.record.kind === 'put' &&
       stay.every((other) =>
-        isSame(other, put)
+        isTwin(other, put)
           ? other.record.kind === 'put' || other.id <= put.id
           : (other.record.seen.get(put.writer) ?? 0) < put.record.time,
       ),
@@ -60,7 +71,9 @@ describe('record / history', () => {
       fc.property(shuffled, ({ run, order }) => {
         const history = mergeAll([], order)
         expect(ids(history)).toEqual(ids(mergeAll([], run.made)))
-        expect(new Set(ids(history))).toEqual(new Set(ids(kept(run.made))))
+        const open = ids(unreplaced(run.made))
+        for (const id of ids(history)) expect(open).toContain(id)
+        expect(contextOf(history)).toEqual(contextOf(run.made))
         expect(visibleOf(history)?.id).toBe(visibleByDefinition(run.made))
       }),
       { numRuns: 300 },
@@ -128,7 +141,7 @@ describe('record / history', () => {
     const first = hub.put([], { ...KEY, digest: digestNamed('1') })
     const second = hub.put([first], { ...KEY, digest: digestNamed('2') })
     expect(merge([first], second)).toEqual({ kind: 'changed', history: [second], cloned: false })
-    expect(merge([second], first)).toEqual({ kind: 'known' })
+    expect(merge([second], first)).toEqual({ kind: 'known', cloned: false })
   })
 
   test('of two writers that did not know of each other the later one is shown, and the loser is known', () => {
@@ -170,15 +183,26 @@ describe('record / history', () => {
     expect(visibleOf(mergeAll(all, [blind]))).toBeUndefined()
   })
 
-  test('two records of one identity are a clone: the greater sha256 wins, in any order', () => {
+  test('two records of one identity are a clone: the greater sha256 wins, in any order, and both orders tell', () => {
     const hub = identityNamed('hub')
     const [one, two] = ['1', '2'].map((name) => recordBy(hub, { digest: digestNamed(name) }))
     if (one === undefined || two === undefined) throw new Error('two records')
     const winner = one.id > two.id ? one : two
-    const merged = merge([one], two)
-    expect(merged).toMatchObject({ kind: 'changed', cloned: true })
-    expect(visibleOf(mergeAll([], [one, two]))).toBe(winner)
-    expect(visibleOf(mergeAll([], [two, one]))).toBe(winner)
+    for (const order of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      expect(merge([order[0]], order[1])).toMatchObject({ kind: 'changed', cloned: true })
+      expect(visibleOf(mergeAll([], order))).toBe(winner)
+    }
+    // Of many the greatest and the least stay, and a third is told of all the same.
+    const more = Array.from({ length: 8 }, (_, at) =>
+      recordBy(hub, { digest: digestNamed(`${at}`) }),
+    )
+    const sorted = ids(more).toSorted()
+    expect(ids(mergeAll([], more))).toEqual([sorted.at(-1), sorted[0]])
+    const other = more.find(({ id }) => id === sorted[3])
+    expect(other && merge(mergeAll([], more), other)).toEqual({ kind: 'known', cloned: true })
   })
 
   test('who saw one of two twins has seen their identity: neither is shown beside its delete', () => {
@@ -226,12 +250,80 @@ describe('record / history', () => {
     expect(msOfTime(last.record.time)).toBe(START_MS)
   })
 
-  test('a key keeps at most so many concurrent records, those of the greatest rank', () => {
-    const all = Array.from({ length: MAX_KEPT + 3 }, (_, at) =>
+  test('32 writers with 12 former keys keep one record each, and their next one replaces them all', () => {
+    const writers = Array.from({ length: MAX_KEYS }, (_, at) => createWriter(`writer ${at}`))
+    const all = writers.map((writer, at) =>
+      writer.put([], { ...KEY, digest: digestNamed(`${at}`) }),
+    )
+    const history = mergeAll([], all)
+    expect(new Set(ids(history))).toEqual(new Set(ids(all)))
+    const next = writers[0]?.put(history, { ...KEY, digest: digestNamed('next') })
+    if (next === undefined) throw new Error('there are writers')
+    expect(next.record.seen.size).toBe(MAX_KEYS)
+    expect(mergeAll(history, [next])).toEqual([next])
+  })
+
+  /** Contexts that no honest writer makes: it knows others and forgets itself, again and again. */
+  const rogue = fc
+    .array(
+      fc.record({
+        who: fc.nat(3),
+        time: fc.integer({ min: 1, max: 40 }),
+        seen: fc.uniqueArray(fc.tuple(fc.nat(90), fc.integer({ min: 1, max: 39 })), {
+          selector: ([name]) => name,
+          maxLength: 12,
+        }),
+      }),
+      { maxLength: 60 },
+    )
+    .map((drafts) =>
+      drafts.map(({ who, time, seen }, at) =>
+        recordBy(identityNamed(`rogue ${who}`), {
+          digest: digestNamed(`rogue ${at}`),
+          time: (timeOfMs(START_MS) + time) as Time,
+          seen: new Map(
+            seen
+              .filter(([, before]) => before < time)
+              .map(([name, before]) => [
+                identityNamed(`rogue ${name}`).peerId,
+                (timeOfMs(START_MS) + before) as Time,
+              ]),
+          ),
+        }),
+      ),
+    )
+
+  test('whatever writers sign, a history has its bound, and no order of arrival and no exchange between changes it', () => {
+    let most = 0
+    fc.assert(
+      fc.property(rogue, fc.nat(100), (made, at) => {
+        const history = mergeAll([], made)
+        most = Math.max(most, history.length)
+        expect(history.length).toBeLessThanOrEqual(MAX_KEPT)
+        expect(ids(mergeAll([], [...made].reverse()))).toEqual(ids(history))
+        const cut = at % (made.length + 1)
+        const [a, b] = [mergeAll([], made.slice(0, cut)), mergeAll([], made.slice(cut))]
+        expect(ids(mergeAll(a, b))).toEqual(ids(history))
+        expect(ids(mergeAll(b, a))).toEqual(ids(history))
+        for (const one of made) expect(merge(history, one).kind).toBe('known')
+      }),
+      { numRuns: 200 },
+    )
+    expect(most).toBeGreaterThan(8)
+  })
+
+  test('more keys than have room: every node keeps the records of the same ones', () => {
+    const all = Array.from({ length: MAX_KEPT / 2 + 9 }, (_, at) =>
       recordBy(identityNamed(`w${at}`), { time: (timeOfMs(START_MS) + at) as Time }),
     )
     const history = mergeAll([], all)
-    expect(ids(history)).toEqual(ids([...all].reverse().slice(0, MAX_KEPT)))
-    expect(ids(mergeAll([], [...all].reverse()))).toEqual(ids(history))
+    const smallest = all
+      .map(({ writer }) => writer)
+      .sort()
+
+      .slice(0, MAX_KEPT / 2)
+    expect(new Set(history.map(({ writer }) => writer))).toEqual(new Set(smallest))
+    const halves = [all.slice(0, 40), all.slice(40)].map((half) => mergeAll([], half))
+    expect(ids(mergeAll(halves[1] ?? [], halves[0] ?? []))).toEqual(ids(history))
   })
 })

@@ -5,7 +5,12 @@ import { describe, expect, test } from 'vitest'
 import { encodeCbor } from '../../../src/record/cbor-codec.ts'
 import type { PeerId } from '../../../src/record/peer-id.ts'
 import { decodeRecord, decodeStoredRecord, signRecord } from '../../../src/record/record-codec.ts'
-import { MAX_RECORD_BYTES, MAX_WRITERS, type TagRecord } from '../../../src/record/tag-record.ts'
+import {
+  MAX_KEYS,
+  MAX_RECORD_BYTES,
+  MAX_SEEN,
+  type TagRecord,
+} from '../../../src/record/tag-record.ts'
 import { type Time, timeOfMs } from '../../../src/record/time.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
 import { digestNamed, identityNamed, recordBy, ref, repo } from '../../helpers/writers.ts'
@@ -139,7 +144,7 @@ describe('record / record-codec', () => {
     [
       'a context with more writers than a repository has',
       {
-        seen: Array.from({ length: MAX_WRITERS + 1 }, (_, at) => identityNamed(`w${at}`).peerId)
+        seen: Array.from({ length: MAX_SEEN + 1 }, (_, at) => identityNamed(`w${at}`).peerId)
           .sort()
           .map((peerId) => [peerId, 1]),
       },
@@ -213,8 +218,8 @@ describe('record / record-codec', () => {
     expect(reasonFor(new Uint8Array(MAX_RECORD_BYTES + 1))).toBe('larger than 4096 bytes')
   })
 
-  test('the largest record that the grammar allows has room for every writer', () => {
-    const writers = Array.from({ length: MAX_WRITERS }, (_, at) => identityNamed(`w${at}`).peerId)
+  test('the largest record that the grammar allows has room for every key that may write', () => {
+    const writers = Array.from({ length: MAX_KEYS }, (_, at) => identityNamed(`w${at}`).peerId)
     const digest = `sha512:${'f'.repeat(128)}` as ReturnType<typeof digestNamed>
     const fields = {
       realm: 'r'.repeat(128),
@@ -228,11 +233,13 @@ describe('record / record-codec', () => {
     }
     const signed = recordBy(HUB, { ...fields, time: TIME })
     expect(signed.bytes.length).toBeLessThanOrEqual(MAX_RECORD_BYTES)
+    // One more would not fit.
+    expect(signed.bytes.length + 64).toBeGreaterThan(MAX_RECORD_BYTES)
     expect(reasonFor(signed.bytes)).toBeUndefined()
   })
 
   test('a record that nobody would accept is not signed', () => {
-    const writers = Array.from({ length: MAX_WRITERS + 1 }, (_, at) => identityNamed(`w${at}`))
+    const writers = Array.from({ length: MAX_SEEN + 1 }, (_, at) => identityNamed(`w${at}`))
     const seen = new Map<PeerId, Time>(writers.map(({ peerId }) => [peerId, 1 as Time]))
     expect(() => recordBy(HUB, { seen })).toThrow(RangeError)
     expect(() => recordBy(HUB, { mediaType: 'm'.repeat(5_000) })).toThrow(RangeError)

@@ -34,6 +34,16 @@ describe.each(['disk', 'memory'] as const)('blobs of a registry with its store o
     expect(Buffer.compare(Buffer.from(await answer.arrayBuffer()), blob.bytes)).toBe(0)
   })
 
+  /** Bodies take another way to the socket beyond 128 KiB and 1 MiB. */
+  it.each([128, 1024])('a blob about %d KiB long comes whole', async (kib) => {
+    for (const more of [0, 1]) {
+      const blob = makeBlob(bytesOf(`${kib} and ${more}`, kib * 1024 + more))
+      await registry.pushBlob('team/app', blob)
+      const answer = await registry.ask(pathOf(blob))
+      expect(Buffer.compare(Buffer.from(await answer.arrayBuffer()), blob.bytes)).toBe(0)
+    }
+  })
+
   it.each([SMALL, LARGE, EMPTY])('HEAD gives the same headers and no body', async (blob) => {
     const answer = await registry.ask(pathOf(blob), {
       method: 'HEAD',

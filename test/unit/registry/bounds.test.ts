@@ -24,10 +24,26 @@ describe('bounds of the registry', () => {
 
   it('one upload too many gets 503 and when to come back', async () => {
     await using registry = await startRegistry({ bounds: { uploads: 1 } })
-    await registry.begin('team/app')
+    const path = await registry.begin('team/app')
+    expect((await registry.ask(path, { method: 'PATCH', body: 'bytes' })).status).toBe(202)
     const refused = await registry.ask('/v2/team/app/blobs/uploads/', { method: 'POST' })
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '30'])
     expect(await errorOf(refused)).toMatchObject({ code: 'TOOMANYREQUESTS' })
+  })
+
+  it('sessions that nobody used hold up no push: their clients are told 404', async () => {
+    await using registry = await startRegistry({ bounds: { uploads: 2 } })
+    const paths: string[] = []
+    for (let at = 0; at < 5; at += 1) paths.push(await registry.begin('team/app'))
+    const image = makeImage('pushed')
+    for (const blob of image.blobs) {
+      const at = `${await registry.begin('team/app')}?digest=${blob.digest}`
+      const body = Uint8Array.from(blob.bytes)
+      expect((await registry.ask(at, { method: 'PUT', body })).status).toBe(201)
+    }
+    const gone = await registry.ask(paths[0] ?? '', { method: 'PATCH', body: 'bytes' })
+    expect(gone.status).toBe(404)
+    expect(await errorOf(gone)).toMatchObject({ code: 'BLOB_UPLOAD_UNKNOWN' })
   })
 
   it('an upload that is too large gets 413, and the next one has its place', async () => {

@@ -29,6 +29,7 @@ export interface RegistryOptions {
   readonly edgeReads?: readonly string[]
   /** Why the node may not write the repository. */
   readonly refusal?: (repository: RepositoryName) => string | undefined
+  readonly unableToSign?: () => string | undefined
   readonly store?: 'disk' | 'memory'
   /** Faults put into the store. */
   readonly wrap?: (blobs: BlobStore) => BlobStore
@@ -88,6 +89,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
     uploads,
     access,
     refusal,
+    unableToSign: options.unableToSign ?? (() => undefined),
     isOwnName: (name) => options.ownNames?.includes(name) === true,
     isLate: options.isLate ?? (() => false),
     maxManifestBytes: bounds.manifestBytes,

@@ -92,7 +92,10 @@ describe('storage / adoption', () => {
         (await Array.fromAsync(content.referrers(APP, index.digest))).map(({ digest }) => digest),
       ).toEqual([signature.digest])
       const { held, history } = data.ledger.entry({ repository: APP, reference: ref('v2') }) ?? {}
-      expect([held, history]).toEqual([{ digest: index.digest, coverage: 'all' }, []])
+      expect([held, history]).toEqual([
+        { digest: index.digest, coverage: 'all', isAdopted: true },
+        [],
+      ])
     })
   })
 

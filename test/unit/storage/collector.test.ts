@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Reference, Tag } from '../../../src/oci/name.ts'
 import { visibleOf } from '../../../src/record/history.ts'
-import { ENTRY, HOLDS, PARENT, pairKey, UNUSED } from '../../../src/storage/index-tables.ts'
+import { ENTRY, GONE, HOLDS, PARENT, pairKey, UNUSED } from '../../../src/storage/index-tables.ts'
 import { makeImage, makeIndex, type TestManifest } from '../../helpers/images.ts'
 import { push } from '../../helpers/storage-rig.ts'
 import { repo } from '../../helpers/writers.ts'
@@ -194,6 +194,52 @@ describe('storage / collector', () => {
     expect(sorted(await rig.collect())).toEqual(sorted(partsOf(image, signature)))
   })
 
+  test('a signature of an image that is gone goes too, unless it was pushed again since', async () => {
+    await using rig = await openCollector()
+    const image = makeImage('image')
+    const [left, again] = ['left', 'again'].map((name) =>
+      makeImage(name, { layers: 1, subject: image }),
+    ) as [ReturnType<typeof makeImage>, ReturnType<typeof makeImage>]
+    await push(rig, APP, 'v1', image)
+    for (const one of [left, again]) await push(rig, APP, one.digest, one)
+    await rig.content.deleteManifest(APP, image.digest)
+    expect(await rig.index.page(GONE, { limit: 9 })).toEqual([[pairKey(APP, image.digest), {}]])
+    await push(rig, APP, again.digest, again)
+    await rig.outlast()
+    await rig.collect()
+    await rig.outlast()
+    await rig.collect()
+    expect([await rig.has(APP, left.digest), await rig.has(APP, again.digest)]).toEqual([
+      false,
+      true,
+    ])
+    await rig.content.deleteManifest(APP, again.digest)
+    expect(await rig.index.page(GONE, { limit: 9 })).toEqual([])
+  })
+
+  test('a signature that was used after its image had gone has a grace of its own', async () => {
+    await using rig = await openCollector()
+    const image = makeImage('image')
+    const signature = makeImage('signature', { layers: 1, subject: image })
+    await push(rig, APP, 'v1', image)
+    await push(rig, APP, signature.digest, signature)
+    await push(rig, APP, 'v1', makeImage('second'))
+    await rig.collect()
+    await push(rig, APP, 'kept', signature)
+    await rig.outlast()
+    await rig.collect()
+    expect([await rig.has(APP, image.digest), await rig.has(APP, signature.digest)]).toEqual([
+      false,
+      true,
+    ])
+    await rig.content.deleteTag(APP, tag('kept'))
+    await rig.collect()
+    expect(await rig.has(APP, signature.digest)).toBe(true)
+    await rig.outlast()
+    await rig.collect()
+    expect(await rig.has(APP, signature.digest)).toBe(false)
+  })
+
   test('content without a record, as it was found on the disk, is left alone', async () => {
     await using rig = await openCollector()
     const image = makeImage('found')
@@ -278,17 +324,16 @@ describe('storage / collector', () => {
     let oldest: number | undefined
     await using rig = await openCollector({ oldestJobMs: () => oldest })
     const image = makeImage('staged')
+    const bytesOf = async function* ({ bytes }: typeof image) {
+      yield bytes
+    }
     const stageOf = async (name: string) => {
       const stage = await rig.blobs.stage(name as never)
-      await stage.append(
-        (async function* () {
-          yield image.bytes
-        })(),
-      )
+      await stage.append(bytesOf(image))
       await stage.close()
     }
     const idle = await rig.uploads.begin(APP)
-    await stageOf(idle)
+    await rig.uploads.append(APP, idle, bytesOf(image))
     const lost = '01234567-89ab-4def-8123-456789abcdef'
     await stageOf(lost)
     const fetched = `blob-sha256-${image.digest.slice(7)}`
@@ -300,7 +345,7 @@ describe('storage / collector', () => {
     oldest = undefined
     expect(await rig.collect()).toEqual([`stage ${fetched}`])
     expect(await rig.uploads.offset(APP, working)).toBe(0)
-    expect([...rig.disk.stages.keys()]).toEqual([working])
+    expect([...rig.disk.stages.keys()]).toEqual([])
   })
 
   test('without a topology at hand nothing is taken that would have to be signed for', async () => {

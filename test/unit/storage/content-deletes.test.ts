@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { timeOfMs } from '../../../src/record/time.ts'
+import { pairKey, SHOWS } from '../../../src/storage/index-tables.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
 import { descriptorOf, makeImage, makeIndex } from '../../helpers/images.ts'
 import { openStorage, push } from '../../helpers/storage-rig.ts'
@@ -19,6 +20,23 @@ describe('storage / content: deletes and lists', () => {
     expect(rig.ledger.head()).toBe(head)
     await push(rig, REPO, 'v1', image)
     expect(await digestAt(rig, 'v1')).toBe(image.digest)
+  })
+
+  test('a deleted manifest takes all of its tags, however many, the manifest last', async () => {
+    const rig = await openStorage()
+    await push(rig, REPO, 'other', other)
+    await push(rig, REPO, 'v1', image)
+    const tags = Array.from({ length: 300 }, (_, at) => ref(`t${at}`) as never)
+    await rig.content.pushManifest({ ...pushOf(image), reference: V1, tags })
+    const left: (number | undefined)[] = []
+    rig.events.on('visible-changed', ({ key }) => {
+      if (key.reference !== image.digest) return
+      left.push(rig.index.get(SHOWS, pairKey(REPO, image.digest)))
+    })
+    expect(await rig.content.deleteManifest(REPO, image.digest)).toBe(true)
+    expect(left).toEqual([undefined])
+    expect(await rig.content.tags(REPO, { limit: 1_000 })).toEqual(['other'])
+    expect(await digestAt(rig, image.digest)).toBeUndefined()
   })
 
   test('a deleted manifest takes the tags with it that show it, and no other', async () => {

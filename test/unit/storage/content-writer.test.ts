@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { MAX_WRITERS } from '../../../src/record/tag-record.ts'
-import { type Time, timeOfMs } from '../../../src/record/time.ts'
+import type { Author } from '../../../src/record/author.ts'
+import { timeOfMs } from '../../../src/record/time.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
 import {
   descriptorOf,
@@ -11,7 +11,7 @@ import {
   OCI_MANIFEST,
 } from '../../helpers/images.ts'
 import { openStorage, push } from '../../helpers/storage-rig.ts'
-import { createWriter, digestNamed, identityNamed, recordBy, ref } from '../../helpers/writers.ts'
+import { createWriter, digestNamed, identityNamed, ref } from '../../helpers/writers.ts'
 import { codeOf, digestAt, image, other, pushOf, REPO, V1 } from './content-parts.ts'
 
 describe('storage / content: a push', () => {
@@ -199,17 +199,14 @@ describe('storage / content: a push', () => {
   })
 
   test('a push whose record would be too large for the mesh is refused, and nothing changes', async () => {
-    const rig = await openStorage()
-    await push(rig, REPO, 'v0', image)
-    const writers = Array.from({ length: MAX_WRITERS + 1 }, (_, at) => identityNamed(`w${at}`))
-    await rig.index.transact((tx) => {
-      for (const [at, writer] of writers.entries()) {
-        const time = (timeOfMs(START_MS) + at) as Time
-        rig.ledger.add(tx, recordBy(writer, { repository: REPO, reference: V1, time }))
-      }
-    })
-    const head = rig.ledger.head()
-    expect(await codeOf(rig.content.pushManifest(pushOf(image, 'v1')))).toBe('MANIFEST_INVALID')
-    expect(rig.ledger.head()).toBe(head)
+    const author: Author = {
+      sign: () => {
+        throw new RangeError('record is 5000 bytes, at most 4096 are allowed')
+      },
+    }
+    const rig = await openStorage({ author })
+    expect(await codeOf(push(rig, REPO, 'v1', image))).toBe('MANIFEST_INVALID')
+    expect(rig.ledger.head()).toBe(0)
+    expect(await digestAt(rig, 'v1')).toBeUndefined()
   })
 })

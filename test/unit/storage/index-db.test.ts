@@ -39,6 +39,8 @@ async function watchedBackend() {
   return { index: createIndexDb(watched), state }
 }
 
+const CACHED: Table<string> = { ...textTable('cached'), isCached: true }
+
 async function openIndex() {
   return createIndexDb(await openMemoryBackend())
 }
@@ -260,5 +262,44 @@ describe('storage / index-db on disk', () => {
     } finally {
       await rm(directory, { recursive: true })
     }
+  })
+
+  test('a cached row is read once, and anew after it was written or deleted', async () => {
+    const backend = await openMemoryBackend()
+    let reads = 0
+    const counting = new Proxy(backend, {
+      get: (target, property) => {
+        if (property === 'getSync') reads += 1
+        const value: unknown = Reflect.get(target, property, target)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+    const index = createIndexDb(counting)
+    await index.transact((tx) => tx.put(CACHED, 'key', 'one'))
+    expect([index.get(CACHED, 'key'), index.get(CACHED, 'key')]).toEqual(['one', 'one'])
+    expect(reads).toBe(1)
+    const writing = index.transact((tx) => tx.put(CACHED, 'key', 'two'))
+    // Read while the batch is on its way: whichever it is, it is not kept.
+    await Promise.resolve()
+    index.get(CACHED, 'key')
+    await writing
+    expect(index.get(CACHED, 'key')).toBe('two')
+    await index.transact((tx) => tx.delete(CACHED, 'key'))
+    expect(index.get(CACHED, 'key')).toBeUndefined()
+  })
+
+  test('a transaction does not read from the cache, and what failed is not in it', async () => {
+    const { index, state } = await watchedBackend()
+    await index.transact((tx) => tx.put(CACHED, 'key', 'one'))
+    expect(index.get(CACHED, 'key')).toBe('one')
+    state.failing = new Error('No space left on device')
+    await expect(index.transact((tx) => tx.put(CACHED, 'key', 'two'))).rejects.toThrow()
+    state.failing = undefined
+    expect(index.get(CACHED, 'key')).toBe('one')
+    const seen = await index.transact((tx) => {
+      tx.put(CACHED, 'key', 'three')
+      return tx.get(CACHED, 'key')
+    })
+    expect(seen).toBe('three')
   })
 })

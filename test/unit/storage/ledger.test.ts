@@ -111,6 +111,7 @@ describe('the ledger', () => {
     await add(fallback)
     const before = ledger.head()
     await add(put('v1', 'image'))
+    await ledger.settled()
     expect((await references(before)).sort()).toEqual(
       ['v1', signature.record.reference, fallback.record.reference].sort(),
     )

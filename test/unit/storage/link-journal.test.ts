@@ -65,16 +65,55 @@ describe('storage / link-journal', () => {
   })
 
   test('changes that came while others were carried out are not forgotten', async () => {
-    const { index, open, applied, state } = await setUp()
+    const { index, open, applied, state, clock } = await setUp()
     const journal = open()
     const gate = Promise.withResolvers<void>()
     state.gate = gate.promise
     await index.transact((tx) => journal.write(tx, 'first', DIGEST))
-    await settle()
+    await clock.advance(50)
     await index.transact((tx) => journal.write(tx, 'second', DIGEST))
     gate.resolve()
     await journal.settled()
     expect(applied).toEqual(['write first', 'write second'])
+  })
+
+  test('changes are gathered for 50 ms and carried out together, also what comes while others are', async () => {
+    const { index, open, applied, state, clock } = await setUp()
+    const journal = open()
+    await journal.settled()
+    const write = (path: string) => index.transact((tx) => journal.write(tx, path, DIGEST))
+    await write('a')
+    await clock.advance(30)
+    await write('b')
+    await clock.advance(19)
+    expect(applied).toEqual([])
+    const gate = Promise.withResolvers<void>()
+    state.gate = gate.promise
+    await clock.advance(1)
+    await write('c')
+    gate.resolve()
+    await settle()
+    await write('d')
+    expect(applied).toEqual(['write a', 'write b'])
+    await clock.advance(50)
+    expect([state.tries, applied.slice(2)]).toEqual([2, ['write c', 'write d']])
+  })
+
+  test('who waits for the end does not wait for more to gather', async () => {
+    const { index, open, applied, clock } = await setUp()
+    const journal = open()
+    await index.transact((tx) => journal.write(tx, 'a', DIGEST))
+    await journal.settled()
+    expect([applied, clock.sleeping()]).toEqual([['write a'], 0])
+  })
+
+  test('closing carries out what is left', async () => {
+    const { index, open, applied } = await setUp()
+    const journal = open()
+    await index.transact((tx) => journal.write(tx, 'a', DIGEST))
+    await journal[Symbol.asyncDispose]()
+    expect(applied).toEqual(['write a'])
+    expect(await index.page(PENDING, { limit: 10 })).toEqual([])
   })
 
   test('more changes than are carried out at once all come, in order', async () => {
@@ -103,9 +142,9 @@ describe('storage / link-journal', () => {
     const journal = open()
     state.isFailing = true
     await index.transact((tx) => journal.write(tx, 'a', DIGEST))
-    await settle()
+    await clock.advance(50)
     await index.transact((tx) => journal.remove(tx, 'a'))
-    await settle()
+    await clock.advance(1_000)
     expect([state.tries, applied]).toEqual([1, []])
     state.isFailing = false
     await clock.advance(5_000)
@@ -118,7 +157,7 @@ describe('storage / link-journal', () => {
     before.state.isFailing = true
     const journal = before.open()
     await before.index.transact((tx) => journal.write(tx, 'a', DIGEST))
-    await settle()
+    await before.clock.advance(50)
     const after = await setUp(before.backend)
     await after.open().settled()
     expect(after.applied).toEqual(['write a'])
@@ -132,7 +171,7 @@ describe('storage / link-journal', () => {
     const isDone = Promise.withResolvers<void>()
     before.state.gate = isDone.promise
     await before.index.transact((tx) => journal.write(tx, 'a', DIGEST))
-    await settle()
+    await before.clock.advance(50)
     // The process is gone here: the file may be written, the row is still there.
     const after = await setUp(before.backend)
     await after.open().settled()
@@ -146,7 +185,7 @@ describe('storage / link-journal', () => {
     const journal = open()
     state.isFailing = true
     await index.transact((tx) => journal.write(tx, 'a', DIGEST))
-    await settle()
+    await clock.advance(50)
     await journal[Symbol.asyncDispose]()
     expect(clock.sleeping()).toBe(0)
     expect(await index.page(PENDING, { limit: 10 })).toHaveLength(1)

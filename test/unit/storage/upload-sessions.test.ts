@@ -117,16 +117,18 @@ describe('upload sessions', () => {
       expect(await readdir(join(directory.path, 'entrepot', 'staging'))).toEqual([])
     })
 
-    it('counts as an upload while it comes, and not after', async () => {
+    it('does not count against the bound of sessions, nor is it held up by it', async () => {
       const { blobs, index, clock, linked } = await makeSessions()
       const uploads = createUploadSessions({ blobs, index, clock }, { ...LIMITS, uploads: 1 })
       const slow = byHand()
       const first = uploads.receive(DIGEST, slow.source, linkIn(index, linked))
       await slow.send(BYTES)
+      const id = await uploads.begin(REPOSITORY)
+      await uploads.append(REPOSITORY, id, once(BYTES.subarray(0, 5)))
       await expect(uploads.begin(REPOSITORY)).rejects.toMatchObject({ status: 503 })
       slow.end()
       await first
-      await uploads.begin(REPOSITORY)
+      expect(linked).toHaveLength(1)
     })
   })
 
@@ -252,22 +254,124 @@ describe('upload sessions', () => {
     )
   })
 
-  it('beyond the bound a new session is refused with 503 until one ends, also when many begin at once', async () => {
-    const { uploads, index } = await makeSessions()
-    const begun = await Promise.allSettled(
-      Array.from({ length: 2 * LIMITS.uploads }, () => uploads.begin(REPOSITORY)),
-    )
-    const ids = begun.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-    expect(await index.page(UPLOAD, { limit: 100 })).toHaveLength(ids.length)
-    expect(ids.length).toBeLessThanOrEqual(LIMITS.uploads)
-    while (ids.length < LIMITS.uploads) ids.push(await uploads.begin(REPOSITORY))
-    await expect(uploads.begin(REPOSITORY)).rejects.toMatchObject({
-      code: 'TOOMANYREQUESTS',
-      status: 503,
-      headers: { 'retry-after': '30' },
+  describe('at the bound', () => {
+    async function fill() {
+      const parts = await makeSessions()
+      const ids: string[] = []
+      while (ids.length < LIMITS.uploads) {
+        const id = await parts.uploads.begin(REPOSITORY)
+        await parts.uploads.append(REPOSITORY, id, once(BYTES.subarray(0, 5)))
+        await parts.clock.advance(1_000)
+        ids.push(id)
+      }
+      const known = async () => {
+        const listed = await parts.uploads.list()
+        return ids.filter((id) => listed.some((one) => one.id === id))
+      }
+      return { ...parts, ids, known }
+    }
+
+    it('the session without a byte that was not heard of for longest gives way, also when many begin at once', async () => {
+      const { uploads } = await makeSessions()
+      const ids: string[] = []
+      while (ids.length < LIMITS.uploads) ids.push(await uploads.begin(REPOSITORY))
+      const [first = '', second = '', third = ''] = ids
+      await uploads.append(REPOSITORY, first, once(BYTES))
+      await uploads.begin(REPOSITORY)
+      await expect(uploads.append(REPOSITORY, second, once(BYTES))).rejects.toMatchObject({
+        code: 'BLOB_UPLOAD_UNKNOWN',
+        status: 404,
+      })
+      expect(await uploads.offset(REPOSITORY, first)).toBe(BYTES.length)
+      expect(await uploads.offset(REPOSITORY, third)).toBe(0)
+      await Promise.all(Array.from({ length: 2 * LIMITS.uploads }, () => uploads.begin(REPOSITORY)))
+      expect(await uploads.list()).toHaveLength(LIMITS.uploads)
+      expect(await uploads.offset(REPOSITORY, first)).toBe(BYTES.length)
     })
-    await uploads.cancel(REPOSITORY, ids[0] ?? '')
-    await uploads.begin(REPOSITORY)
+
+    it('sessions with bytes are waited for: a new one is refused with 503 until one ends', async () => {
+      const { uploads, ids, known } = await fill()
+      await expect(uploads.begin(REPOSITORY)).rejects.toMatchObject({
+        code: 'TOOMANYREQUESTS',
+        status: 503,
+        headers: { 'retry-after': '30' },
+      })
+      expect(await known()).toEqual(ids)
+      await uploads.cancel(REPOSITORY, ids[0] ?? '')
+      await uploads.begin(REPOSITORY)
+    })
+
+    it('after ten minutes without a request the longest idle one gives way, with its bytes and its row', async () => {
+      const { uploads, blobs, index, clock, ids, known } = await fill()
+      const [first = '', second = ''] = ids
+      await uploads.append(REPOSITORY, first, once(BYTES.subarray(5)))
+      await clock.advance(10 * 60_000)
+      await uploads.begin(REPOSITORY)
+      expect(await known()).toEqual(ids.filter((id) => id !== second))
+      expect((await blobs.stages()).map(({ name }) => String(name))).not.toContain(second)
+      expect(index.get(UPLOAD, second)).toBeUndefined()
+    })
+
+    it('a session that receives bytes never gives way, however long it takes', async () => {
+      const { blobs, index, clock } = await makeSessions()
+      const uploads = createUploadSessions({ blobs, index, clock }, { ...LIMITS, uploads: 1 })
+      const id = await uploads.begin(REPOSITORY)
+      const slow = byHand()
+      const working = uploads.append(REPOSITORY, id, slow.source)
+      await slow.send(BYTES.subarray(0, 5))
+      await clock.advance(24 * HOUR_MS)
+      await expect(uploads.begin(REPOSITORY)).rejects.toMatchObject({ status: 503 })
+      await slow.send(BYTES.subarray(5))
+      slow.end()
+      expect(await working).toBe(BYTES.length)
+    })
+
+    it('sessions of an earlier run count, and the oldest of them gives way first', async () => {
+      const { uploads, blobs, index, clock, ids } = await fill()
+      await uploads.append(REPOSITORY, ids[0] ?? '', once(BYTES.subarray(5)))
+      const after = createUploadSessions({ blobs, index, clock }, LIMITS)
+      await expect(after.begin(REPOSITORY)).rejects.toMatchObject({ status: 503 })
+      await clock.advance(10 * 60_000)
+      await after.begin(REPOSITORY)
+      await expect(after.offset(REPOSITORY, ids[1] ?? '')).rejects.toMatchObject({ status: 404 })
+      expect(await after.offset(REPOSITORY, ids[0] ?? '')).toBe(BYTES.length)
+    })
+  })
+
+  it('a session costs the index nothing until bytes have come, nor ever when one request brings them all', async () => {
+    const { uploads, index, linked } = await makeSessions()
+    const transact = () => Promise.reject(new Error('nothing is to be written'))
+    const closed = { ...index, page: index.page, transact }
+    const { blobs, clock } = await makeSessions()
+    const quiet = createUploadSessions({ blobs, clock, index: closed }, LIMITS)
+    const id = await quiet.begin(REPOSITORY)
+    expect(await quiet.offset(REPOSITORY, id)).toBe(0)
+    await quiet.finish(REPOSITORY, id, DIGEST, linkIn(index, linked), { chunk: once(BYTES) })
+    expect(linked).toHaveLength(1)
+    const kept = await uploads.begin(REPOSITORY)
+    await uploads.append(REPOSITORY, kept, once(BYTES))
+    expect(index.get(UPLOAD, kept)).toMatchObject({ repository: REPOSITORY })
+  })
+
+  it.each([
+    ['that is cut', (bytes: Uint8Array) => cutAfter(bytes), 9],
+    ['of more than a mebibyte, while it comes', undefined, 1024 * 1024 + 1],
+  ])('a closing request %s keeps the session for a restart', async (_, cut, size) => {
+    const { blobs, index, clock } = await makeSessions()
+    const limits = { uploads: 1, uploadBytes: 10_000_000 }
+    const uploads = createUploadSessions({ blobs, index, clock }, limits)
+    const id = await uploads.begin(REPOSITORY)
+    const slow = byHand()
+    const bytes = new Uint8Array(size)
+    const chunk = cut?.(bytes) ?? slow.source
+    const link = () => Promise.resolve()
+    const ended = uploads.finish(REPOSITORY, id, DIGEST, link, { chunk }).catch(() => 'failed')
+    if (cut === undefined) await slow.send(bytes)
+    else await ended
+    await clock.advance(0)
+    expect(index.get(UPLOAD, id)).toMatchObject({ repository: REPOSITORY })
+    slow.end()
+    expect(await ended).toBe('failed')
   })
 
   it('an upload larger than the bound is refused with 413 and leaves nothing', async () => {

@@ -29,6 +29,21 @@ describe('topology / origins', () => {
     expect(originOf(TOPOLOGY, repository('b/x'))?.immutableTags).toBe(true)
   })
 
+  test('losers stay under tags where the file says so, and it is another file then', () => {
+    const withRule = (keep: string) =>
+      topologyWith({
+        origins: `[{ repos: ["**"], writers: "*", conflict: { tags: register, resolve: hlc-lww${keep} } }]`,
+      })
+    const [kept, not] = [withRule(', keep: losers-as-suffixed-tag'), withRule('')]
+    expect(originOf(kept, repository('x'))?.keepsLosers).toBe(true)
+    expect(originOf(not, repository('x'))?.keepsLosers).toBe(false)
+    expect(originOf(TOPOLOGY, repository('b/x'))?.keepsLosers).toBe(false)
+    expect(kept.hash).not.toBe(not.hash)
+    // What flows by it changes too: neighbours are read anew.
+    const [a, b] = [nodeName('a'), nodeName('b')]
+    expect(flow(kept, a, b).hash).not.toBe(flow(not, a, b).hash)
+  })
+
   test('a repository that no entry matches has no writers', () => {
     const topology = topologyWith({ origins: '[{ repos: ["x/*"], writers: a }]' })
     expect(originOf(topology, repository('x/y/z'))).toBeUndefined()
@@ -54,7 +69,7 @@ describe('topology / origins', () => {
   })
 
   test('a writer reads its repositories back against the direction of the link, and nothing else', () => {
-    const naming = { tagsNaming: async () => [] }
+    const naming = { tagsNaming: async function* () {} }
     const passes = (name: string) =>
       flow(TOPOLOGY, nodeName('b'), nodeName('a')).passes(
         { repository: repository(name), reference: 'v1' as never },

@@ -69,7 +69,11 @@ const ITEMS = ['team/x', 'team/x/y', 'shared/x', 'other'].flatMap((repository) =
     reference: reference as Reference,
   })),
 )
-const NAMING: Naming = { tagsNaming: async () => ['v1'] as unknown as readonly Tag[] }
+const NAMING: Naming = {
+  tagsNaming: async function* () {
+    yield 'v1' as Tag
+  },
+}
 const PAIRS = NAMES.flatMap((from) =>
   NAMES.map((to) => [from as NodeName, to as NodeName] as const),
 )

@@ -13,7 +13,11 @@ const SIGNATURE = digest('3')
 
 /** Tags by the digest that they show. */
 function naming(tags: Readonly<Record<Digest, readonly string[]>>): Naming {
-  return { tagsNaming: async (_repository, about) => (tags[about] ?? []) as readonly Tag[] }
+  return {
+    tagsNaming: async function* (_repository, about) {
+      yield* (tags[about] ?? []) as readonly Tag[]
+    },
+  }
 }
 
 /** What a reader who writes nothing gets of releases, tags v1, v2, ... */

@@ -57,6 +57,14 @@ describe('topology / schema', () => {
     },
   )
 
+  test.each([
+    ['tags: register, resolve: hlc-lww, keep: all', 'expected "losers-as-suffixed-tag"; got "all"'],
+    ['tags: immutable, keep: losers-as-suffixed-tag', '"keep" does not belong here'],
+  ])('what becomes of losers is said beside a register: not { %s }', (conflict, says) => {
+    const origins = `[{ repos: ["**"], writers: a, conflict: { ${conflict} } }]`
+    expect(errorLines(textOf({ origins }))).toEqual([expect.stringContaining(says)])
+  })
+
   test('a key of another entry of the section does not belong here', () => {
     const conflict = 'conflict: { tags: immutable, resolve: hlc-lww }'
     const origins = `[{ repos: ["**"], writers: a, ${conflict} }]`

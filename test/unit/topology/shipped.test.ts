@@ -5,7 +5,7 @@ import { originOf, writersOf } from '../../../src/topology/origins.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
 import { nodeName, shippedText, topologyOf } from './topology-texts.ts'
 
-const NOTHING: Naming = { tagsNaming: async () => [] }
+const NOTHING: Naming = { tagsNaming: async function* () {} }
 const item = (image: string) => {
   const [repository = '', reference = ''] = image.split(':')
   return { repository: repository as RepositoryName, reference: reference as Reference }

@@ -29,6 +29,7 @@ async function setUp(planOf: (key: RecordKey) => Plan | Promise<Plan>) {
         return true
       },
       drop: async ({ reference }) => void acts.push(`drop ${reference}`),
+      keepLosers: async () => [],
     },
     queue: {
       add: (plan) => void acts.push(`add ${plan.key.reference}`),
@@ -73,11 +74,14 @@ describe('worker / dispatcher', () => {
     dispatcher.consider(key('b'))
     await settle()
     expect(planned).toEqual(['a'])
+    // The one that is asked about counts: it is not done.
+    expect(dispatcher.waiting()).toBe(2)
     dispatcher.consider(key('a'))
     dispatcher.consider(key('b'))
     gate.resolve()
     await dispatcher.idle()
     expect(planned).toEqual(['a', 'b', 'a'])
+    expect(dispatcher.waiting()).toBe(0)
   })
 
   test('a key that comes in the very turn in which the last one ends is not lost', async () => {

@@ -147,7 +147,11 @@ describe('worker / worker-pool', () => {
     })
     pool.start()
     await settle()
-    expect(queue.get(id)).toMatchObject({ state: 'waiting', reason: 'no space left on device' })
+    expect(queue.get(id)).toMatchObject({
+      state: 'waiting',
+      cause: 'local-fault',
+      reason: 'no space left on device',
+    })
     expect(errors).toHaveLength(1)
   })
 

@@ -1,0 +1,24 @@
+/** What the commands that ask a running node have in common. */
+import { type Command, Option } from 'commander'
+
+export interface NodeOptions {
+  readonly url: string
+  readonly tlsCa?: string
+  readonly json?: boolean
+}
+
+/** A command with `--url`, `--tls-ca` and `--json`. */
+export function nodeCommand(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .addOption(
+      new Option('--url <url>', 'registry address of the node')
+        .env('ENTREPOT_URL')
+        .default('http://127.0.0.1:5000'),
+    )
+    .addOption(
+      new Option('--tls-ca <file>', 'authority of its certificate, PEM').env('ENTREPOT_TLS_CA'),
+    )
+    .option('--json', 'print the answer as JSON')
+}

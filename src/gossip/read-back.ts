@@ -1,0 +1,115 @@
+/**
+ * A writer reads back what it signed before it signs anything: it may have lost its disk, or been put back to a backup,
+ * and cannot know. After each start its changes wait until every neighbour's feed was read to the end once. That is bounded:
+ * who cannot be reached is not waited for long. Records say what their author knew, so that signing without knowing one's
+ * own past is safe; it only makes one's own records concurrent.
+ */
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { NodeName } from '../topology/topology.ts'
+import type { ReadProgress } from './feed-reader.ts'
+
+export interface ReadBack extends AsyncDisposable {
+  /** The network runs: from now on neighbours can be reached. */
+  start(): void
+  /** A neighbour's feed was read on. */
+  onRead(node: NodeName, progress: ReadProgress): void
+  /**
+   * Waits until records may be signed, as long as neighbours that are not reached are waited for. @returns undefined then,
+   * or for whom there is still to wait, and how far it is
+   */
+  pass(): Promise<string | undefined>
+  /** Resolves when every neighbour was read, or at the end. */
+  complete(): Promise<void>
+  /** Neighbours that were not read to the end since the start. */
+  unread(): readonly NodeName[]
+}
+
+export interface ReadBackDeps {
+  /** Whose feeds may have records of this node; none where it writes nothing. */
+  readonly sources: readonly NodeName[]
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** So long neighbours that do not answer are waited for, milliseconds: a dial over a slow link, a hello, and a first page. */
+const READ_BACK_MS = 10_000
+/** One that has begun to send is waited for as long as a page comes within this time, milliseconds. */
+const STALL_MS = 10_000
+
+export function createReadBack(
+  { sources, clock, logger }: ReadBackDeps,
+  { waitMs = READ_BACK_MS }: { readonly waitMs?: number | undefined } = {},
+): ReadBack {
+  const pending = new Set(sources)
+  /** Of those that have more to send. */
+  const progress = new Map<NodeName, ReadProgress>()
+  const stop = new AbortController()
+  const complete = Promise.withResolvers<void>()
+  /** Resolved when nobody is waited for who does not answer. */
+  const patience = Promise.withResolvers<void>()
+  let isOpen = false
+  let isTold = false
+  let running: Promise<void> | undefined
+  if (pending.size === 0) open()
+
+  function open(): void {
+    isOpen = true
+    patience.resolve()
+    if (pending.size === 0) complete.resolve()
+  }
+
+  async function wait(): Promise<void> {
+    await clock.sleep(waitMs, { signal: stop.signal }).catch(() => {})
+    patience.resolve()
+    for (let before = new Map<NodeName, ReadProgress>(); !isOpen && !stop.signal.aborted; ) {
+      const isMoving = [...progress].some(([node, now]) => before.get(node) !== now)
+      if (!isMoving) return open()
+      before = new Map(progress)
+      await clock.sleep(STALL_MS, { signal: stop.signal }).catch(() => {})
+    }
+  }
+
+  /** Once: at the first record that is signed so. */
+  function tellUnread(): void {
+    if (isTold || pending.size === 0) return
+    isTold = true
+    logger.warn(
+      { neighbours: [...pending] },
+      'records are signed without knowing what these neighbours know: they were not reached since the start',
+    )
+  }
+
+  return {
+    start: () => {
+      if (!isOpen) running ??= wait()
+    },
+    onRead: (node, now) => {
+      if (!pending.has(node)) return
+      progress.set(node, now)
+      if (now.through < now.head) return
+      pending.delete(node)
+      progress.delete(node)
+      if (pending.size === 0) open()
+    },
+    pass: async () => {
+      if (!isOpen) await patience.promise
+      if (isOpen || stop.signal.aborted) {
+        tellUnread()
+        return undefined
+      }
+      const told = [...progress].map(
+        ([node, { through, head }]) => `${node} (${through} of ${head} entries)`,
+      )
+      return `this node has started anew and still reads what its neighbours know of its own writing: ${told.join(', ')}`
+    },
+    complete: () => complete.promise,
+    unread: () => [...pending],
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      patience.resolve()
+      complete.resolve()
+      await running
+    },
+  }
+}

@@ -1,0 +1,67 @@
+/** What a node answers over HTTP: the administration and the registry, over the parts of its core. */
+import { Hono } from 'hono'
+import type { Access } from '../access/access.ts'
+import { createAdminApp } from '../admin/admin-app.ts'
+import type { EventBus } from '../events/event-bus.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { Neighbours } from '../peers/neighbours.ts'
+import type { Identity } from '../record/identity.ts'
+import { createRegistryApp } from '../registry/registry-app.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import type { IndexDb } from '../storage/index-db.ts'
+import type { UploadSessions } from '../storage/upload-sessions.ts'
+import { refuseWriting } from '../topology/origins.ts'
+import { endpointNames } from '../topology/own-names.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
+import type { NodeConfig } from './config.ts'
+import type { Core } from './core.ts'
+import { createMeshAccount } from './mesh-account.ts'
+import { signedChanges } from './signed-changes.ts'
+import { createStatus } from './status.ts'
+
+export interface HttpAppDeps {
+  readonly core: Core
+  readonly topology: Topology
+  readonly self: NodeName
+  readonly identity: Identity
+  readonly index: IndexDb
+  readonly blobs: BlobStore
+  readonly uploads: UploadSessions
+  readonly neighbours: Neighbours
+  readonly access: Access
+  readonly isReady: () => boolean
+  /** The event loop does not keep up. */
+  readonly isLate: () => boolean
+  readonly stopping: AbortSignal
+  readonly events: EventBus
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export function createHttpApp(
+  deps: HttpAppDeps,
+  { names, bounds }: Pick<NodeConfig, 'names' | 'bounds'>,
+): Hono {
+  const { core, topology, self, logger } = deps
+  const facts = { ...core, ...deps }
+  const status = createStatus(facts)
+  const ownNames = new Set([...endpointNames(topology), ...names])
+  const app = new Hono()
+  const account = createMeshAccount({ ...facts, status })
+  app.route('/', createAdminApp({ ...facts, ...account, status }) as never)
+  app.route(
+    '/',
+    createRegistryApp({
+      ...facts,
+      content: signedChanges(core.content, core.signing),
+      refusal: (repository: RepositoryName) => refuseWriting(topology, self, repository),
+      unableToSign: core.meshTime.refusal,
+      isOwnName: (name) => ownNames.has(name),
+      maxManifestBytes: bounds.manifestBytes,
+      logger: logger.child({ room: 'registry' }),
+    }) as never,
+  )
+  return app
+}

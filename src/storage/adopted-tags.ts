@@ -1,0 +1,63 @@
+/**
+ * Adopted tags that the mesh knows otherwise: the mesh has the say, and what was found on disk stays under another name,
+ * `<tag>--adopted-<node>`, until a person deletes it.
+ */
+import { createHash } from 'node:crypto'
+import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
+import type { ContentRows } from './content-rows.ts'
+import type { Transaction } from './index-db.ts'
+import { ENTRY, type Held, META, pairKey } from './index-tables.ts'
+import type { Ledger } from './ledger.ts'
+
+/** Letters of a tag, at most (distribution-spec). */
+const MAX_TAG = 128
+/** Of the row in the table `meta` that says whether adopted content waits to be signed. */
+export const ADOPTED = 'adopted'
+export const [UNSIGNED, SIGNED] = [0, 1]
+
+export interface AdoptedTags {
+  /** Inside a transaction, before the tag shows something else: keeps what it showed, if that was adopted. */
+  keep(
+    tx: Transaction,
+    repository: RepositoryName,
+    reference: string,
+    held: Pick<Held, 'digest' | 'coverage' | 'isAdopted'> | undefined,
+  ): void
+}
+
+export interface AdoptedTagsDeps {
+  readonly ledger: Pick<Ledger, 'hold'>
+  readonly rows: Pick<ContentRows, 'putTag'>
+  /** Name of this node. */
+  readonly node: string
+  /** Told when it is durable. */
+  readonly onKept: (repository: RepositoryName, from: Tag, to: Tag) => void
+}
+
+export function createAdoptedTags({ ledger, rows, node, onKept }: AdoptedTagsDeps): AdoptedTags {
+  return {
+    keep: (tx, repository, reference, held) => {
+      if (held?.isAdopted !== true || isDigest(reference as Tag)) return
+      const { digest, coverage } = held
+      for (let attempt = 1; ; attempt += 1) {
+        const name = adoptedName(reference as Tag, node, attempt)
+        const row = tx.get(ENTRY, pairKey(repository, name))
+        if (row?.held?.digest === digest) return
+        if (row !== undefined) continue
+        ledger.hold(tx, { repository, reference: name }, { digest, coverage, isAdopted: true })
+        rows.putTag(tx, repository, name, digest)
+        tx.put(META, ADOPTED, { version: UNSIGNED })
+        tx.afterCommit(() => onKept(repository, reference as Tag, name))
+        return
+      }
+    },
+  }
+}
+
+/** `attempt`: greater than 1 where the name is taken. A tag that would be too long is cut, and its hash tells it apart. */
+export function adoptedName(tag: Tag, node: string, attempt = 1): Tag {
+  const suffix = `--adopted-${node}${attempt === 1 ? '' : `-${attempt}`}`
+  if (tag.length + suffix.length <= MAX_TAG) return `${tag}${suffix}` as Tag
+  const hash = createHash('sha256').update(tag).digest('hex').slice(0, 8)
+  return `${tag.slice(0, MAX_TAG - suffix.length - 9)}-${hash}${suffix}` as Tag
+}

@@ -1,0 +1,150 @@
+/** Bugs to plant in the real code, one at a time: each breaks a promise that the simulation must see broken. */
+import type { Choice } from './seeds.ts'
+
+export interface Mutation {
+  /** The bug, as its effect. */
+  readonly what: string
+  /** Path in the project. */
+  readonly file: string
+  /** Stands in the file once. */
+  readonly from: string
+  readonly to: string
+  /** What it takes for the bug to do harm: the seeds have these faults, and run this topology. */
+  readonly faults: Choice
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    what: 'of two concurrent pushes the earlier one wins',
+    file: 'src/record/history.ts',
+    from: 'if (a.record.time !== b.record.time) return b.record.time - a.record.time',
+    to: 'if (a.record.time !== b.record.time) return a.record.time - b.record.time',
+    faults: { realm: 'mesh' },
+  },
+  {
+    what: 'of concurrent records one is dropped',
+    file: 'src/record/history.ts',
+    from: 'for (const writer of namesOf(all).slice(0, MAX_NAMED)) {',
+    to: 'for (const writer of namesOf(all).slice(0, 1)) {',
+    faults: { realm: 'mesh' },
+  },
+  {
+    what: 'a record is signed without saying what its author has seen',
+    file: 'src/record/author.ts',
+    from: 'const seen = contextOf(history)',
+    to: 'const seen = contextOf(history.slice(1))',
+    faults: {},
+  },
+  {
+    what: 'the position in a feed moves before what it passes is stored',
+    file: 'src/gossip/feed-reader.ts',
+    from: "    await receiver.receive(taken, { via: 'feed', from: node }, (tx, leftOut) => {",
+    to: "    await index.transact((tx) => tx.put(CURSOR, peer, cursor))\n    await receiver.receive(taken, { via: 'feed', from: node }, (tx, leftOut) => {",
+    faults: { fillsDisks: true, losesDisks: false },
+  },
+  {
+    what: 'the feed shows a neighbour what no link lets through',
+    file: 'src/gossip/feed-server.ts',
+    from: 'if (await passes(entry, filter)) {',
+    to: 'if (entry.history.length > 0) {',
+    faults: { realm: 'hierarchical' },
+  },
+  {
+    what: 'a reader whose position the sender has never given out is not begun again',
+    file: 'src/storage/ledger.ts',
+    from: 'if (position === undefined || at === -1) return 0',
+    to: 'if (position === undefined) return 0\n      if (at === -1) return position.number',
+    faults: { losesDisks: true },
+  },
+  {
+    what: 'a known record is passed on again',
+    file: 'src/gossip/listener.ts',
+    from: "if (verdict.kind === 'admitted') return !isKnown(verdict.signed)",
+    to: "if (verdict.kind === 'admitted') return true",
+    faults: { realm: 'diamond', fillsDisks: false, movesClocks: false, slowMs: 0 },
+  },
+  {
+    what: 'a record is announced on the topic that brought it',
+    file: 'src/gossip/announcer.ts',
+    from: "if (arrival.via === 'gossip' && arrival.topic === topic) continue",
+    to: '',
+    faults: { realm: 'mesh', fillsDisks: false, movesClocks: false, slowMs: 0 },
+  },
+  {
+    what: 'an image is shown though some of its blobs did not come',
+    file: 'src/worker/phases.ts',
+    from: 'else missing.push(blob)',
+    to: 'else if (stat !== undefined) missing.push(blob)',
+    faults: {},
+  },
+  {
+    what: 'what was wanted and not held is not looked for after a restart',
+    file: 'src/worker/dispatcher.ts',
+    from: 'else consider(entry.key)',
+    to: '',
+    faults: {},
+  },
+  {
+    what: 'a delete is applied at a node that is no writer',
+    file: 'src/planner/planner.ts',
+    from: "return isWriter(repository) ? { kind: 'drop', key } : refuse('deleted-at-origin')",
+    to: "return { kind: 'drop', key }",
+    faults: {},
+  },
+  {
+    what: 'a delete is not applied at a writer that hears of it',
+    file: 'src/planner/planner.ts',
+    from: "return isWriter(repository) ? { kind: 'drop', key } : refuse('deleted-at-origin')",
+    to: "return refuse('deleted-at-origin')",
+    faults: { realm: 'mesh' },
+  },
+  {
+    what: 'a record of somebody who is no writer counts',
+    file: 'src/gossip/admission.ts',
+    from: 'if (!mayWrite(topology, writer, record.repository, timeMs)) {',
+    to: 'if (writer === undefined) {',
+    faults: { isAttacked: true },
+  },
+  {
+    what: 'a node that is no writer takes pushes',
+    file: 'src/topology/origins.ts',
+    from: 'if (writers.includes(self)) return undefined',
+    to: 'if (writers.length > 0) return undefined',
+    faults: { isAttacked: true },
+  },
+  {
+    what: 'a record of another realm counts',
+    file: 'src/gossip/admission.ts',
+    from: 'if (record.realm !== topology.realm) {',
+    to: 'if (record.realm === undefined) {',
+    faults: { isAttacked: true },
+  },
+  {
+    what: 'only a neighbour that is known to hold an image is asked, and a restart forgets who is known',
+    file: 'src/peers/source-ranking.ts',
+    from: '.filter(({ node, filter }) => neighbours.isUp(node) && filter.reads(repository))',
+    to: '.filter(({ node }) => neighbours.isUp(node) && known.has(node))',
+    faults: {},
+  },
+  {
+    what: 'a parked record is merged into the clock',
+    file: 'src/gossip/receiver.ts',
+    from: "    if (outcome === 'parked' && reason === 'future') {",
+    to: "    if (reason === 'future') logicalClock.observe(signed.record.time)\n    if (outcome === 'parked' && reason === 'future') {",
+    faults: { movesClocks: true, realm: 'mesh' },
+  },
+  {
+    what: 'a parked record is not looked at when its time has come',
+    file: 'src/gossip/receiver.ts',
+    from: "unpark: () => lookAt(waiting(), 'due'),",
+    to: 'unpark: async () => {},',
+    faults: { movesClocks: true },
+  },
+  {
+    what: 'a flight is not joined: two jobs fetch one layer',
+    file: 'src/transfer/flights.ts',
+    from: 'const running = flights.get(name)',
+    to: "const running = flights.get('another')",
+    faults: { collects: false, losesDisks: false },
+  },
+]
