@@ -1,4 +1,4 @@
-/** `entrepot topology check`: every finding with its place. */
+/** `entrepot topology`: `check`, every finding with its place, and `simulate`. */
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { EntrepotError, messageOf } from '../lib/errors.ts'
@@ -6,6 +6,7 @@ import type { Finding } from '../topology/findings.ts'
 import type { Topology } from '../topology/topology.ts'
 import { readTopology } from '../topology/topology-file.ts'
 import { print, printJson } from './output.ts'
+import { addSimulateCommand } from './topology-simulate.ts'
 
 export function addTopologyCommands(program: Command): void {
   const topology = program.command('topology').description('look at topology files')
@@ -23,6 +24,7 @@ export function addTopologyCommands(program: Command): void {
       }
       if (read === undefined) process.exitCode = 1
     })
+  addSimulateCommand(topology, loadTopology)
 }
 
 /** @throws TOPOLOGY_INVALID with every error, TOPOLOGY_UNREADABLE */

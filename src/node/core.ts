@@ -6,35 +6,21 @@ import type { Announcer } from '../gossip/announcer.ts'
 import type { Greeter } from '../gossip/hello.ts'
 import type { Network } from '../gossip/network.ts'
 import type { ReadBack } from '../gossip/read-back.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { createHolders } from '../peers/holders.ts'
 import type { Neighbours } from '../peers/neighbours.ts'
 import { createReading } from '../peers/reading.ts'
-import { createSourceRanking } from '../peers/source-ranking.ts'
-import { createTransferMeter } from '../peers/transfer-meter.ts'
-import { createTransfers } from '../peers/transfers.ts'
 import { createLoserTags } from '../planner/loser-tags.ts'
 import { createPlanner, type Planner } from '../planner/planner.ts'
-import type { Job } from '../queue/job.ts'
-import { createJobQueue, type JobQueue } from '../queue/job-queue.ts'
-import { createJobStore } from '../queue/job-store.ts'
-import { visibleOf } from '../record/history.ts'
+import type { JobQueue } from '../queue/job-queue.ts'
 import { type Collector, createCollector } from '../storage/collector.ts'
 import { itemOf, referrersNaming, tagsNaming } from '../storage/naming.ts'
-import { createScrub } from '../storage/scrub.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
 import { asksFor, type Naming, sourcesOf, wants } from '../topology/flow.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName } from '../topology/topology.ts'
-import type { Attempt } from '../transfer/attempts.ts'
-import { createFetcher } from '../transfer/fetcher.ts'
-import { createMeteredSource } from '../transfer/metered-source.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
-import { createWatchedSource } from '../transfer/watched-source.ts'
-import { createDispatcher, type Dispatcher } from '../worker/dispatcher.ts'
-import { createRepairer } from '../worker/repairer.ts'
-import { createWorkerPool } from '../worker/worker-pool.ts'
+import type { Dispatcher } from '../worker/dispatcher.ts'
 import {
   type ContentStore,
   type ContentStoreDeps,
@@ -43,8 +29,8 @@ import {
 } from './content-store.ts'
 import { createGossipParts, type GossipParts, type GossipPartsOptions } from './gossip-parts.ts'
 import type { Insight } from './insight.ts'
-import { createScan } from './scan.ts'
 import { wire } from './wiring.ts'
+import { createWorkParts } from './work-parts.ts'
 
 export interface CoreDeps extends ContentStoreDeps {
   readonly self: NodeName
@@ -82,7 +68,7 @@ export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
 }
 
 export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<Core> {
-  const { topology, self, identity, index, blobs, network, neighbours, events } = deps
+  const { topology, self, identity, index, blobs, network, events } = deps
   const { clock, random, logger } = deps
   await using building = new AsyncDisposableStack()
 
@@ -98,9 +84,6 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
 
   const holders = createHolders()
   const reading = createReading({ clock })
-  const transfers = createTransfers({ clock })
-  const meter = createTransferMeter({ clock })
-  const ranking = createSourceRanking({ topology, self, neighbours, holders, clock, meter })
   const wanted = wants(topology, self)
   const inventory = { entry: ledger.entry, isComplete: content.isComplete }
   const planner = createPlanner({ inventory, wanted, naming, loserTags, isWriter })
@@ -111,59 +94,20 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     createGossipParts(
       {
         ...deps,
-        ...{ ...peer, ledger, logicalClock, naming, reading },
-        consider: (key) => dispatcher.consider(key),
+        ...peer,
+        ledger,
+        logicalClock,
+        naming,
+        reading,
+        consider: (key) => work.dispatcher.consider(key),
       },
       gossipOptions,
     ),
   )
   const { announcer, feedReader, greeter, readBack, meshTime, signing } = gossip
 
-  const hasHolder = (repository: RepositoryName, digest: Digest) =>
-    holders.of(repository, digest).size > 0
-  const queueLogger = logger.child({ room: 'queue' })
-  const jobStore = createJobStore({ index })
-  const queue = building.use(
-    createJobQueue({ store: jobStore, events, clock, random, logger: queueLogger, hasHolder }),
-  )
-  const sources = {
-    rank: ranking.rank,
-    failed: ({ node, repository, digest, outcome }: Attempt) =>
-      ranking.failed(node, repository, digest, outcome === 'absent'),
-  }
-  const source = createWatchedSource(createMeteredSource(deps.source, meter), transfers)
-  const fetcher = createFetcher({ source, blobs, sources, events })
-  const workLogger = logger.child({ room: 'worker' })
-  const repairer = building.use(
-    createRepairer({ damage, index, blobs, fetcher, events, clock, random, logger: workLogger }),
-  )
-  const scrub = building.use(createScrub({ index, blobs, damage, clock, logger: workLogger }))
-  const dispatcher = building.use(
-    createDispatcher({ planner, content: store.keeper, queue, ledger, logger: workLogger }),
-  )
-  const isWanted = ({ repository, digest, references }: Job) =>
-    [...references].some(
-      (reference) =>
-        dispatcher.isAsked({ repository, reference }) ||
-        visibleOf(ledger.entry({ repository, reference })?.history ?? [])?.record.digest === digest,
-    )
-  const pool = building.use(
-    createWorkerPool(
-      {
-        fetcher,
-        blobs,
-        leases,
-        damage,
-        content,
-        queue,
-        clock,
-        logger: workLogger,
-        consider: dispatcher.consider,
-        isWanted,
-      },
-      { workers },
-    ),
-  )
+  const work = building.use(createWorkParts({ ...deps, store, planner, holders }, { workers }))
+  const { queue, dispatcher, transfers, scan } = work
 
   const asked = asksFor(topology, self)
   const collector = building.use(
@@ -204,14 +148,6 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   })
 
   let isReady = false
-  const scan = createScan({ dispatcher, store: jobStore, queue, planner, logger: workLogger })
-  // Keys whose turn came while nothing could be written, and what a failed batch left behind after all.
-  building.defer(
-    index.onReopened(() => {
-      scan.run()
-      queue.wakeAll()
-    }),
-  )
   const parts = building.move()
   return {
     content,
@@ -236,11 +172,10 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     isReady: () => isReady,
     start: async () => {
       await gossip.start()
-      pool.start()
-      repairer.start()
+      work.start()
       await network.start()
       readBack.start()
-      scrub.start()
+      work.startScrub()
       collector.start()
       isReady = true
       scan.run()

@@ -143,7 +143,12 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
     startAdopting(
       {
         ...core,
-        ...{ directory: dataDirectory, index, blobs, events, clock, logger },
+        directory: dataDirectory,
+        index,
+        blobs,
+        events,
+        clock,
+        logger,
       },
       { mustAdopt },
     ),
@@ -155,15 +160,21 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
   building.defer(() => loop.close())
   const app = createHttpApp(
     {
-      ...{ core, topology, self, identity, index, blobs, uploads, neighbours, access },
-      ...{
-        isReady: core.isReady,
-        isLate: loop.isLate,
-        stopping: stopping.signal,
-        events,
-        clock,
-        logger,
-      },
+      core,
+      topology,
+      self,
+      identity,
+      index,
+      blobs,
+      uploads,
+      neighbours,
+      access,
+      isReady: core.isReady,
+      isLate: loop.isLate,
+      stopping: stopping.signal,
+      events,
+      clock,
+      logger,
     },
     config,
   )

@@ -75,9 +75,7 @@ export function createMeshTime(deps: MeshTimeDeps): MeshTime {
   }
 
   function upReferences(): readonly Neighbour[] {
-    return neighbours
-      .list()
-      .filter(({ name, state }) => state === 'up' && isReference.has(name))
+    return neighbours.list().filter(({ name, state }) => state === 'up' && isReference.has(name))
   }
 
   function judge(): string | undefined {

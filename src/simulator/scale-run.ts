@@ -1,91 +1,44 @@
 /** A whole mesh on simulated time: it starts, images are pushed at their writer, then nothing is pushed for a while. All of it is counted. */
 import { EntrepotError } from '../lib/errors.ts'
-import type { RepositoryName, Tag } from '../oci/name.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { PeerId } from '../record/peer-id.ts'
+import { neighboursOf } from '../topology/flow.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { makeSizedImage } from './scale-image.ts'
-import { createMeter, type LinkCounts } from './scale-meter.ts'
+import { createMeter } from './scale-meter.ts'
 import { createScaleNode, type ScaleNode } from './scale-node.ts'
 import { createRates } from './scale-rates.ts'
 import { furthestRoute, type Route, routeOf } from './scale-reach.ts'
+import type { LevelReport, Period, PushReport, ScaleOptions, ScaleReport } from './scale-report.ts'
+import { createScaleTime } from './scale-time.ts'
 import { scaleTopology } from './scale-topology.ts'
 import { createSeededRandom } from './seeded-random.ts'
-import { createSimClock, settle } from './sim-clock.ts'
+import { createSimClock } from './sim-clock.ts'
 import { createSimHub } from './sim-network.ts'
-
-export interface ScaleOptions {
-  readonly nodes: number
-  /** Bytes of the layers of one image. */
-  readonly imageBytes: number
-  readonly pushes: number
-  readonly seed: number
-  /** Of a link, each way, and of all that one node sends; bytes a second. */
-  readonly linkRate: number
-  readonly nodeRate: number
-  readonly roundTripMs: number
-  /** How long nothing is pushed, minutes. */
-  readonly quietMinutes: number
-  /** Members of a topic to whom one passes on what it heard there. */
-  readonly degree: number
-  /** What is pushed; the image that reaches most nodes where it is not given. */
-  readonly image?: { readonly repository: RepositoryName; readonly tag: Tag }
-}
-
-export interface ScaleReport {
-  readonly realm: string
-  readonly nodes: number
-  readonly repeated: readonly NodeName[]
-  readonly copies: readonly NodeName[]
-  /** Links between two nodes. */
-  readonly links: number
-  readonly start: Period
-  readonly pushes: readonly PushReport[]
-  readonly quiet: Period
-}
-
-/** What went over the links in a time, milliseconds. */
-export interface Period {
-  readonly ms: number
-  readonly links: readonly LinkCounts[]
-}
-
-/** From the push until it is shown wherever it belongs. */
-export interface PushReport extends Period, Omit<Route, 'levels'> {
-  /** Of the manifest and its blobs, bytes. */
-  readonly imageBytes: number
-  /** Nodes that fetched it: all that it reaches but its writer. */
-  readonly receivers: number
-  /** When the tag was shown at the first and the last node so many steps from the writer, milliseconds since the push. */
-  readonly levels: readonly LevelReport[]
-}
-
-export interface LevelReport {
-  readonly level: number
-  readonly nodes: number
-  readonly firstMs: number
-  readonly lastMs: number
-}
 
 const START_MS = Date.UTC(2026, 0, 1)
 const MINUTE_MS = 60_000
+const START_LIMIT_MS = 10 * MINUTE_MS
+/** Longer than any push over a slow link that somebody would wait for. */
+const PUSH_LIMIT_MS = 30 * 24 * 60 * MINUTE_MS
 /** After the start and each push: what follows is told and read, and the feeds wait again. */
 const AFTERWARDS_MS = 5_000
-/** The audits after a start are over by then, milliseconds (SOON_MS of the auditor, twice). */
-const AUDITED_MS = 2 * MINUTE_MS
-/** Longer than any push of a reasonable image over a slow link: then something is wrong. */
-const PUSH_LIMIT_MS = 30 * 24 * 60 * MINUTE_MS
-const START_LIMIT_MS = 10 * MINUTE_MS
+/**
+ * Links that are simulated, at most: 200 nodes that are all joined to each other take 3 GiB and two minutes. A link costs the same in
+ * a larger mesh, so what more would do can be reckoned.
+ */
+const MAX_LINKS = 20_000
 
 /** @throws CONFIG_INVALID where the numbers do not fit the topology, or an image reaches nobody */
-export async function simulateScale(
-  topology: Topology,
-  options: ScaleOptions,
-): Promise<ScaleReport> {
-  const scaled = scaleTopology(topology, options.nodes)
-  const random = createSeededRandom(options.seed)
+export async function simulateScale(given: Topology, options: ScaleOptions): Promise<ScaleReport> {
+  const scaled = scaleTopology(given, options.nodes)
+  const { topology, identities, copies, repeated } = scaled
+  const links = countLinks(topology)
   const clock = createSimClock(START_MS)
+  const time = createScaleTime(clock)
+  const random = createSeededRandom(options.seed)
   const names = new Map<PeerId, NodeName>(
-    [...scaled.identities].map(([name, { peerId }]) => [peerId, name]),
+    [...identities].map(([name, { peerId }]) => [peerId, name]),
   )
   const meter = createMeter((peer) => names.get(peer) as NodeName)
   const { roundTripMs, degree } = options
@@ -93,99 +46,103 @@ export async function simulateScale(
     { clock, random, onTraffic: meter.hear },
     { dropRate: 0, duplicateRate: 0, maxDelayMs: 0, leastDelayMs: roundTripMs / 2, degree },
   )
-  const sizes = new Map()
+  const sizes = new Map<Digest, number>()
+  const sent = new Map<NodeName, number>()
   const nodes = new Map<NodeName, ScaleNode>()
   const deps = {
-    ...{ scaled, hub, clock, random, sizes, onContent: meter.content },
+    ...{ scaled, hub, clock, random, sizes, rates: createRates({ clock }, options) },
     coreOf: (name: NodeName) => nodes.get(name)?.core,
-    rates: createRates({ clock }, options),
+    onContent: (from: NodeName, to: NodeName, bytes: number) => {
+      meter.content(from, to, bytes)
+      sent.set(from, (sent.get(from) ?? 0) + bytes)
+    },
   }
-  for (const name of scaled.topology.nodes.keys()) {
+  for (const name of topology.nodes.keys()) {
     nodes.set(name, await createScaleNode(deps, name, { roundTripMs }))
   }
 
-  /** @throws when it is not so in time */
-  async function until(isDone: () => boolean, limitMs: number, what: string): Promise<void> {
-    const end = clock.now() + limitMs
-    await settle()
-    while (!isDone()) {
-      if (!clock.step(end))
-        throw new EntrepotError('SIMULATION_STUCK', `${what}: not within ${limitMs} ms`)
-      // Whoever waits for the same moment goes on together.
-      while (clock.step(clock.now()));
-      await settle()
-    }
-  }
-
-  async function pass(ms: number): Promise<void> {
-    let isOver = false
-    void clock.sleep(ms).then(() => {
-      isOver = true
-    })
-    await until(() => isOver, ms, 'time passes')
-  }
-
-  async function period(run: () => Promise<void>): Promise<Period> {
+  async function start(): Promise<Period> {
     const startMs = clock.now()
-    await run()
+    const wait = outcomeOf(Promise.all([...nodes.values()].map(({ core }) => core.start())))
+    await time.until(wait.isSettled, START_LIMIT_MS, 'the start')
+    wait.check()
+    await time.pass(AFTERWARDS_MS)
     return { ms: clock.now() - startMs, links: meter.take() }
   }
 
   async function push(number: number): Promise<PushReport> {
-    const route = await routeFor(scaled.topology, options.image, number)
-    const { repository, tag, writer, levels } = route
+    const { repository, tag, writer, levels } = await routeFor(topology, options.image, number)
     const image = makeSizedImage(`${options.seed} ${number}`, options.imageBytes)
     for (const [digest, size] of image.blobs) sizes.set(digest, size)
     const startMs = clock.now()
+    sent.clear()
     const shownMs = new Map<NodeName, number>()
     const stops = [...nodes.values()].map(({ name, events }) =>
       events.on('visible-changed', ({ digest }) => {
-        if (digest === image.manifest.digest && !shownMs.has(name)) {
-          shownMs.set(name, clock.now() - startMs)
-        }
+        if (digest !== image.manifest.digest || shownMs.has(name)) return
+        shownMs.set(name, clock.now() - startMs)
       }),
     )
-    const counted = await period(async () => {
-      let failure: unknown
-      nodes
-        .get(writer)
-        ?.push(repository, tag, image)
-        .catch((err: unknown) => {
-          failure = err
-        })
-      const isDone = () =>
-        failure !== undefined || [...levels.keys()].every((name) => shownMs.has(name))
-      await until(isDone, PUSH_LIMIT_MS, `the push of ${repository}:${tag}`)
-      if (failure !== undefined) throw failure
-    })
+    const wait = outcomeOf(nodes.get(writer)?.push(repository, tag, image))
+    const isShown = () => [...levels.keys()].every((name) => shownMs.has(name))
+    await time.until(() => wait.hasFailed() || isShown(), PUSH_LIMIT_MS, `${repository}:${tag}`)
+    wait.check()
+    const ms = clock.now() - startMs
     for (const stop of stops) stop()
-    await pass(AFTERWARDS_MS)
-    const after = meter.take()
+    await time.pass(AFTERWARDS_MS)
     return {
-      ...{ repository, tag, writer, imageBytes: image.bytes, receivers: levels.size - 1 },
-      ms: counted.ms,
-      links: [...counted.links, ...after],
+      ...{ repository, tag, writer, imageBytes: image.bytes, receivers: levels.size - 1, ms },
+      sent: [...sent].map(([name, bytes]) => ({ name, bytes })),
+      links: meter.take(),
       levels: levelsOf(levels, shownMs),
     }
   }
 
-  const start = await period(async () => {
-    const started = Promise.all([...nodes.values()].map(({ core }) => core.start()))
-    let isStarted = false
-    void started.then(() => {
-      isStarted = true
-    })
-    await until(() => isStarted, START_LIMIT_MS, 'the start')
-    await pass(AFTERWARDS_MS)
-  })
+  const started = await start()
   const pushes: PushReport[] = []
   for (let number = 1; number <= options.pushes; number += 1) pushes.push(await push(number))
-  await pass(AUDITED_MS)
+  const quietMs = options.quietMinutes * MINUTE_MS
+  await time.pass(quietMs / 2)
   meter.take()
-  const quiet = await period(() => pass(options.quietMinutes * MINUTE_MS))
-  const links = start.links.length
-  const { copies, repeated } = scaled
-  return { realm: topology.realm, nodes: nodes.size, repeated, copies, links, start, pushes, quiet }
+  await time.pass(quietMs)
+  return {
+    ...{ realm: topology.realm, nodes: nodes.size, repeated, copies, links, pushes },
+    start: started,
+    quiet: { ms: quietMs, links: meter.take() },
+  }
+}
+
+/** Time passes only while nobody awaits: so how it went is asked for. */
+function outcomeOf(promise: Promise<unknown> = Promise.resolve()) {
+  let outcome: 'open' | 'done' | 'failed' = 'open'
+  let cause: unknown
+  promise.then(
+    () => {
+      outcome = 'done'
+    },
+    (err: unknown) => {
+      outcome = 'failed'
+      cause = err
+    },
+  )
+  return {
+    isSettled: () => outcome !== 'open',
+    hasFailed: () => outcome === 'failed',
+    check: () => {
+      if (outcome === 'failed') throw cause
+    },
+  }
+}
+
+/** @throws CONFIG_INVALID where there are too many, with what to do instead */
+function countLinks(topology: Topology): number {
+  const joined = [...topology.nodes.keys()].map((name) => neighboursOf(topology, name).length)
+  const links = joined.reduce((sum, count) => sum + count, 0) / 2
+  if (links <= MAX_LINKS) return links
+  throw new EntrepotError(
+    'CONFIG_INVALID',
+    `${topology.nodes.size} nodes make ${links} links here, and at most ${MAX_LINKS} are simulated: the links of a mesh grow with the square of its members. Give fewer --nodes and reckon with what one link carries, or join the members by a tree`,
+  )
 }
 
 async function routeFor(
@@ -198,10 +155,13 @@ async function routeFor(
       ? await furthestRoute(topology, number)
       : await routeOf(topology, image.repository, image.tag)
   if (route !== undefined && route.levels.size > 1) return route
-  const what = image === undefined ? 'no image that was tried' : `${image.repository}:${image.tag}`
+  const came =
+    image === undefined
+      ? 'none of those that were tried does'
+      : `${image.repository}:${image.tag} does not`
   throw new EntrepotError(
     'CONFIG_INVALID',
-    `${what} reaches a node beside its writer; name one that does with --image REPOSITORY:TAG`,
+    `expected an image that reaches more than its writer, and ${came}: name one with --image REPOSITORY:TAG`,
   )
 }
 
@@ -211,7 +171,9 @@ function levelsOf(
 ): readonly LevelReport[] {
   const times = new Map<number, number[]>()
   for (const [name, level] of levels) {
-    times.set(level, [...(times.get(level) ?? []), shownMs.get(name) ?? Number.NaN])
+    const known = times.get(level) ?? []
+    times.set(level, known)
+    known.push(shownMs.get(name) ?? Number.NaN)
   }
   return [...times].map(([level, all]) => ({
     level,

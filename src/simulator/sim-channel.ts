@@ -70,12 +70,13 @@ export function openSimChannel(
 /** Listens by itself: a signal made of others for each request costs more than the request. */
 function untilAborted<T>(result: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = ({ currentTarget }: { readonly currentTarget: EventTarget | null }) =>
-      reject(reasonOf(currentTarget as AbortSignal))
-    for (const signal of signals) {
-      if (signal.aborted) reject(reasonOf(signal))
-      signal.addEventListener('abort', onAbort, { once: true })
+    // The event does not say whose it is: its target may be gone when it comes.
+    const onAbort = () => {
+      const over = signals.find(({ aborted }) => aborted)
+      if (over !== undefined) reject(reasonOf(over))
     }
+    onAbort()
+    for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true })
     const leave = () => {
       for (const signal of signals) signal.removeEventListener('abort', onAbort)
     }

@@ -23,8 +23,22 @@ export interface SimLife {
 
 /** Functions that answer at once and change nothing: also what has ended may call them, for it has nothing to wait for. */
 const SYNCHRONOUS = new Set<string | symbol>([
-  ...['getSync', 'iterator', 'keys', 'values', 'on', 'once', 'off', 'pathOf', 'list', 'connected'],
-  ...['addresses', 'join', 'handle', 'onUp', 'onDown', 'onStranger'],
+  'getSync',
+  'iterator',
+  'keys',
+  'values',
+  'on',
+  'once',
+  'off',
+  'pathOf',
+  'list',
+  'connected',
+  'addresses',
+  'join',
+  'handle',
+  'onUp',
+  'onDown',
+  'onStranger',
 ])
 
 const never = new Promise<never>(() => {})

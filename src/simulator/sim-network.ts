@@ -66,7 +66,14 @@ export function createSimHub(deps: SimHubDeps, options: SimHubOptions): SimHub {
   const delayMs = () => (hub.options.leastDelayMs ?? 0) + hub.options.maxDelayMs * random.fraction()
   const delay = () => clock.sleep(delayMs())
   const gossip = createSimGossip({
-    ...{ members, links, rates: options, random, delay, isAlive, onSpread, onTraffic },
+    members,
+    links,
+    rates: options,
+    random,
+    delay,
+    isAlive,
+    onSpread,
+    onTraffic,
   })
 
   /** Connects two members when both run, know each other and the link is up. */

@@ -42,7 +42,9 @@ export function createDigestFilter(
       for (const place of placesOf(digest)) {
         const word = place >>> 5
         const at = word % PAGE_WORDS
-        const page = (pages[(word - at) / PAGE_WORDS] ??= new Uint32Array(PAGE_WORDS))
+        const number = (word - at) / PAGE_WORDS
+        const page = pages[number] ?? new Uint32Array(PAGE_WORDS)
+        pages[number] = page
         page[at] = (page[at] ?? 0) | (1 << (place & 31))
       }
     },

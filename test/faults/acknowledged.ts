@@ -1,5 +1,6 @@
 /** What was acknowledged during faults, and whether all of it is where it must be afterwards. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { entrepot } from '../helpers/command.ts'
 import { eventually } from '../helpers/eventually.ts'
 import type { TestManifest } from '../helpers/images.ts'
 import type { NodeProcess } from '../helpers/node-process.ts'
@@ -9,7 +10,7 @@ export interface Acknowledged {
   /** Pushes until it is acknowledged; a node that is down meanwhile is asked again. */
   push(node: NodeProcess, repository: string, tag: string, image: TestManifest): Promise<void>
   /**
-   * Waits until each of `nodes` shows one and the same acknowledged image for every tag of the repositories, then reads every
+   * Waits until `entrepot converged` says so and each of `nodes` shows one and the same acknowledged image for every tag of the repositories, then reads every
    * byte of it from each; and every other acknowledged image by digest from the node that acknowledged it. @throws naming what is not so
    */
   check(nodes: readonly NodeProcess[]): Promise<void>
@@ -69,6 +70,11 @@ export function createAcknowledged(): Acknowledged {
       pushes.push({ node, repository, tag, image })
     },
     check: async (nodes) => {
+      const [first] = nodes
+      const asked = ['converged', '--wait', '--timeout', `${AGREE_MS}ms`, '--url', first?.url ?? '']
+      const { status, stdout, stderr } = entrepot(...asked)
+      if (status !== 0)
+        throw new Error(`entrepot converged ended with ${status}:\n${stdout}${stderr}`)
       const byTag = Map.groupBy(pushes, ({ repository, tag }) => `${repository}:${tag}`)
       for (const ofTag of byTag.values()) await checkTag(nodes, ofTag)
       for (const { node, repository, image } of pushes) {

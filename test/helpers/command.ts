@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-/** Milliseconds: a directory of a test is read within a second, a busy machine starts a process within ten. */
-const TIMEOUT_MS = 60_000
+/** Milliseconds: a directory of a test is read within a second, a mesh that heals agrees within a minute and a half. */
+const TIMEOUT_MS = 120_000
 
 export function entrepot(...args: readonly string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {

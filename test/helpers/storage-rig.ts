@@ -115,7 +115,9 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
   const leases = createBlobLeases({ clock, random: systemRandom }, { keepMs: options.keepMs ?? 0 })
   const kept: [string, string][] = []
   const adopted = createAdoptedTags({
-    ...{ ledger, rows, node: writer },
+    ledger,
+    rows,
+    node: writer,
     onKept: (_repository, from, to) => void kept.push([from, to]),
   })
   const store = { index, blobs, leases, ledger, rows, damage, adopted, events }

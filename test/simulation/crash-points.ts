@@ -16,9 +16,17 @@ export interface CrashPoint {
 }
 
 const CALM = {
-  ...{ collects: false, losesDisks: false, fillsDisks: false, movesClocks: false },
-  ...{ hasOneWay: false, diesAtCalls: true, isAttacked: false, slowMs: 0 },
-  ...{ dropRate: 0.3, duplicateRate: 0, maxDelayMs: 20 },
+  collects: false,
+  losesDisks: false,
+  fillsDisks: false,
+  movesClocks: false,
+  hasOneWay: false,
+  diesAtCalls: true,
+  isAttacked: false,
+  slowMs: 0,
+  dropRate: 0.3,
+  duplicateRate: 0,
+  maxDelayMs: 20,
 }
 const topology = pairTopology()
 
@@ -44,7 +52,10 @@ export async function runCrashPoint(point: CrashPoint): Promise<string | undefin
 async function tell({ node, call, isEffective }: CrashPoint): Promise<World> {
   let isFirst = true
   const world = await createWorld({
-    ...{ seed: 1, topology, faults: CALM, story: [] },
+    seed: 1,
+    topology,
+    faults: CALM,
+    story: [],
     onStart: ({ name }, life) => {
       if (name === node && isFirst) life.endAt(call, isEffective)
       if (name === node) isFirst = false

@@ -29,8 +29,14 @@ export function forge(world: World): void {
   const repository = random.pick(repositoriesOf(world))
   const { digest, mediaType, bytes } = makeImage(`forged ${clock.now()}`)
   const record: PutRecord = {
-    ...{ kind: 'put', realm: topology.realm, repository, reference: 'v1.0.0' as Tag },
-    ...{ digest, mediaType, size: bytes.length, seen: new Map() },
+    kind: 'put',
+    realm: topology.realm,
+    repository,
+    reference: 'v1.0.0' as Tag,
+    digest,
+    mediaType,
+    size: bytes.length,
+    seen: new Map(),
     time: timeOfMs(clock.now()),
   }
   const writer = nodeNamed(world, random.pick(writersOf(topology, repository))).identity
@@ -82,13 +88,18 @@ export async function pushWhereNobodyMay(world: World): Promise<void> {
   const image = makeImage('pushed at the wrong node')
   const access = createAccess({ nodeMayRead: () => false, random }, { anonymous: 'push' })
   const app = createRegistryApp({
-    ...{ content: core.content, leases: core.leases, damage: core.damage },
-    ...{ blobs: process.blobs, uploads: process.uploads, access, logger: silentLogger },
+    content: core.content,
+    leases: core.leases,
+    damage: core.damage,
+    blobs: process.blobs,
+    uploads: process.uploads,
+    access,
+    logger: silentLogger,
     refusal: (name: RepositoryName) => refuseWriting(topology, node.name, name),
     unableToSign: () => undefined,
     isOwnName: () => false,
     isLate: () => false,
-    maxManifestBytes: 4_000_000,
+    maxManifestBytes: 4e6,
   })
   const ask = async () =>
     app.request(`/v2/${repository}/manifests/v1.0.0`, {

@@ -5,7 +5,7 @@ import type { SeedOutcome } from './seeds.ts'
 /** Seeds in one run: each is a mesh with some 35 pushes, deletes and faults. CI runs more. */
 const SEEDS = Number(process.env.SIMULATION_SEEDS ?? 2_000)
 /** Seeds of a test: one that fails says so soon. */
-const BATCH = 250
+const BATCH = 100
 const THREADS = 2
 /** Seeds that are run twice. */
 const TWICE = 20

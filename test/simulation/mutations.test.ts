@@ -4,8 +4,8 @@ import { MUTATIONS } from './mutations.ts'
 import { runSeeds } from './seed-threads.ts'
 
 const THREADS = 2
-/** Seeds that are tried for each: about ten times as many as the shyest of them took. */
-const SEEDS = 300
+/** Seeds that are tried for each: several times as many as the shyest of them took. */
+const SEEDS = 500
 /** Bugs that make a node go round in a circle are found out too, milliseconds. */
 const LIMIT_MS = 20_000
 

@@ -54,7 +54,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/storage/ledger.ts',
     from: 'if (position === undefined || at === -1) return 0',
     to: 'if (position === undefined) return 0\n      if (at === -1) return position.number',
-    faults: { losesDisks: true },
+    faults: { losesDisks: true, dropRate: 0.9 },
   },
   {
     what: 'a known record is passed on again',
@@ -82,7 +82,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/worker/dispatcher.ts',
     from: 'else consider(entry.key)',
     to: '',
-    faults: {},
+    faults: { diesAtCalls: true, stepMs: 3_000, dropRate: 0.6 },
   },
   {
     what: 'a delete is applied at a node that is no writer',
@@ -131,7 +131,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/gossip/receiver.ts',
     from: "    if (outcome === 'parked' && reason === 'future') {",
     to: "    if (reason === 'future') logicalClock.observe(signed.record.time)\n    if (outcome === 'parked' && reason === 'future') {",
-    faults: { movesClocks: true, realm: 'mesh' },
+    faults: { movesClocks: true, realm: 'mesh', stepMs: 3_000 },
   },
   {
     what: 'a parked record is not looked at when its time has come',

@@ -8,8 +8,9 @@ if (mutation !== undefined) plant(mutation)
 // After the hook: what it changes must not be loaded yet.
 const { runSeed } = await import('./seeds.ts')
 
-parentPort?.on('message', async (seed: number) => {
-  parentPort?.postMessage(await runSeed(seed, mutation?.faults))
+parentPort?.on('message', (seed: number) => {
+  // It throws nothing: what goes wrong is its outcome.
+  void runSeed(seed, mutation?.faults).then((outcome) => parentPort?.postMessage(outcome))
 })
 
 function plant({ file, from, to }: Mutation): void {
