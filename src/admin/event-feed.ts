@@ -16,6 +16,8 @@ export type FeedItem =
 export interface EventFeed {
   /** The next item, in order; undefined at the end. One call at a time. */
   next(): Promise<FeedItem | undefined>
+  /** Takes what waits already, in order. */
+  ready(): readonly FeedItem[]
   close(): void
 }
 
@@ -25,6 +27,9 @@ const PACE_MS = 200
 const MAX_WAITING = 1_000
 /** A beat after so much silence, milliseconds: common proxies cut a connection that says nothing for 30 s. */
 const BEAT_MS = 15_000
+
+/** Why a silence ends. Made once: an error notes the stack, which costs more than the event. */
+const NEWS = new Error('there is news')
 
 export function createEventFeed({
   events,
@@ -89,7 +94,7 @@ export function createEventFeed({
   /** Resolves with true when nothing came for BEAT_MS. */
   async function isSilent(): Promise<boolean> {
     const timer = new AbortController()
-    wake = () => timer.abort()
+    wake = () => timer.abort(NEWS)
     return clock.sleep(BEAT_MS, { signal: timer.signal }).then(
       () => true,
       () => false,
@@ -104,6 +109,7 @@ export function createEventFeed({
         if (await isSilent()) return { kind: 'beat' }
       }
     },
+    ready: () => waiting.splice(0),
     close: () => {
       waiting.length = 0
       end()

@@ -1,6 +1,6 @@
 /** The live stream as server-sent events (HTML standard, section 9.2): the present state first, then what happens. */
 import type { MeshEvent } from '../events/mesh-event.ts'
-import { createEventFeed, type EventFeed } from './event-feed.ts'
+import { createEventFeed, type EventFeed, type FeedItem } from './event-feed.ts'
 
 export interface EventStreamDeps {
   readonly events: Parameters<typeof createEventFeed>[0]['events']
@@ -12,6 +12,8 @@ export interface EventStreamDeps {
   readonly onEnd: () => void
 }
 
+/** What happens within so many milliseconds is one write: a job alone tells of itself some ten times. */
+const GATHER_MS = 10
 /** What a client waits before it connects again, milliseconds. */
 const RETRY_MS = 1_000
 
@@ -23,7 +25,7 @@ const HEADERS = {
 }
 
 export function streamEvents(deps: EventStreamDeps): Response {
-  const { stopping, snapshot, onEnd } = deps
+  const { stopping, snapshot, onEnd, clock } = deps
   // Subscribed and looked at in one turn: no change falls between the snapshot and what follows.
   const feed = createEventFeed(deps)
   const first = `retry: ${RETRY_MS}\n\n${frame('snapshot', snapshot())}`
@@ -43,7 +45,7 @@ export function streamEvents(deps: EventStreamDeps): Response {
     {
       start: (controller) => controller.enqueue(encoder.encode(first)),
       pull: async (controller) => {
-        const text = await nextText(feed)
+        const text = await nextText(feed, clock)
         if (text !== undefined) {
           controller.enqueue(encoder.encode(text))
           return
@@ -59,11 +61,19 @@ export function streamEvents(deps: EventStreamDeps): Response {
   return new Response(body, { headers: HEADERS })
 }
 
-async function nextText(feed: EventFeed): Promise<string | undefined> {
+/** What waits, together; undefined at the end. */
+async function nextText(
+  feed: EventFeed,
+  clock: EventStreamDeps['clock'],
+): Promise<string | undefined> {
   const item = await feed.next()
-  switch (item?.kind) {
-    case undefined:
-      return undefined
+  if (item?.kind !== 'event') return item && textOf(item)
+  await clock.sleep(GATHER_MS)
+  return [item, ...feed.ready()].map(textOf).join('')
+}
+
+function textOf(item: FeedItem): string {
+  switch (item.kind) {
     case 'beat':
       return ': alive\n\n'
     case 'cut':

@@ -98,7 +98,13 @@ async function serve(
   const config = resolveConfig(flags, topology, process.env)
   refuseMissingEndpoint(topology, config.node)
   const stopped = untilStopped(flags.withParent === true)
-  const node = await createNode(config, topology)
+  const stop = new AbortController()
+  void stopped.then(() => stop.abort())
+  const node = await createNode(config, topology, stop).catch((err: unknown) => {
+    // Everything that was built is closed by now.
+    if (err === stop.signal.reason) process.exit(0)
+    throw err
+  })
   giveBackSpareMemory()
   print(
     `ready: node ${config.node} of ${topology.realm}, registry ${node.url}, peer id ${node.peerId}`,

@@ -58,7 +58,11 @@ export function addSimulateCommand(
     .option('--uplink <mbit>', 'of all that one node sends, Mbit/s (default: as --rate)')
     .option('--rtt <ms>', 'round trip of each link, milliseconds', '20')
     .option('--quiet <minutes>', 'how long nothing is pushed in the end', '60')
-    .option('--degree <n>', 'to so many members of a link group news is passed on', '6')
+    .option(
+      '--degree <n>',
+      'members of a link group to whom one passes news on, as gossipsub does',
+      '7',
+    )
     .option('--seed <n>', 'of what is left to chance', '1')
     .option('--json', 'print everything as JSON, link by link')
     .action(async (file: string, flags: Flags) => {

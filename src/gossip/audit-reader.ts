@@ -67,6 +67,8 @@ interface Range {
 
 /** Buckets that differ one after the other are looked into together, so many at most: 64 KiB of hashes. */
 const MAX_TOGETHER = 16
+/** Buckets of one audit, at most: those of some 500 million entries. More come only from who wants to keep this node busy. */
+const MAX_BUCKETS = 1_000_000
 /** Keys told of one audit: enough to look at; the number of records says how bad it is. */
 const MAX_KEYS = 10
 
@@ -112,6 +114,9 @@ export function createAuditReader(deps: AuditReaderDeps): AuditReader {
       const answer = await ask(run, { kind: 'summary', after })
       if (answer?.kind !== 'summary' || answer.buckets.length === 0) return undefined
       for (const { until, sum } of answer.buckets) {
+        if (found.buckets >= MAX_BUCKETS)
+          throw new Error(`audit has more than ${MAX_BUCKETS} buckets`)
+        expectBehind(until, after ?? '')
         const range: Range = { after: after ?? '', until }
         const here = await sumHere(run, range)
         found.buckets += 1
@@ -156,6 +161,7 @@ export function createAuditReader(deps: AuditReaderDeps): AuditReader {
       const request: Question = { kind: 'entries', ...withUntil({ ...range, after }), hashes }
       const page = await ask(run, request)
       if (page?.kind !== 'entries') return
+      expectBehind(page.through, after)
       await store(run, page.entries.flat(), found)
       after = page.through
     }
@@ -216,6 +222,12 @@ async function ask(
   const request = { version: 1, position, ...question } as AuditRequest
   const answer = decodeAuditAnswer(await channel.request(encodeAuditRequest(request), { signal }))
   return answer.kind === 'unknown-position' ? undefined : answer
+}
+
+/** An honest neighbour goes on; one that goes back would be asked for ever. */
+function expectBehind(key: string | undefined, after: string): void {
+  if (key === undefined || Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0) return
+  throw new RangeError('expected an audit to go on in the order of the keys, it came back')
 }
 
 function withUntil({ after, until }: Range) {

@@ -62,18 +62,28 @@ export function createAuditServer(deps: AuditServerDeps): void {
     if (filter.hash !== position.filter || ledger.resume(position) !== position.number) {
       return { version: 1, kind: 'unknown-position' }
     }
-    const through = position.number
+    const range = { after, filter, through: position.number }
+    const scan = scanning.then(() => {
+      signal.throwIfAborted()
+      return answerFrom(request, range, signal)
+    })
+    scanning = scan.catch(() => {})
+    return scan
+  }
+
+  async function answerFrom(
+    request: AuditRequest,
+    range: ScanRange & { readonly filter: Filter },
+    signal: AbortSignal,
+  ): Promise<AuditAnswer> {
     switch (request.kind) {
-      case 'summary': {
-        const scan = scanning.then(() => summaryOf({ after, filter, through }, signal))
-        scanning = scan.catch(() => {})
-        return { version: 1, kind: 'summary', buckets: [...(await scan)] }
-      }
+      case 'summary':
+        return { version: 1, kind: 'summary', buckets: [...(await summaryOf(range, signal))] }
       case 'hashes':
-        return hashesIn({ after, until: request.until, filter, through }, signal)
+        return hashesIn({ ...range, until: request.until }, signal)
       case 'entries': {
-        const range = { after, until: request.until, filter, through }
-        return entriesIn(range, Buffer.from(request.hashes), signal)
+        const asked = Buffer.from(request.hashes)
+        return entriesIn({ ...range, until: request.until }, asked, signal)
       }
     }
   }

@@ -27,6 +27,8 @@ import type { Receiver } from './receiver.ts'
 /** How long an answer may wait for news, milliseconds: the timer of the exchange, and the age of a dead link. */
 const WAIT_MS = 30_000
 const RETRY = { firstMs: 500, capMs: 30_000 }
+/** Answers in a row that bring nothing and come at once: one at the beginning, one where a clock jumped. Then it is waited, milliseconds. */
+const VAIN = { most: 3, restMs: 1_000 }
 
 export interface FeedReaderDeps {
   readonly network: Pick<Network, 'open'>
@@ -66,6 +68,14 @@ interface Exchange {
   readonly signal: AbortSignal
 }
 
+interface Exchanged {
+  readonly progress: ReadProgress
+  /** The clocks could be compared. */
+  readonly isMeasured: boolean
+  /** It came no further. */
+  readonly isVain: boolean
+}
+
 /** Where an exchange begins. */
 interface Start {
   readonly position: ReturnType<typeof positionOf>
@@ -98,8 +108,12 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
       try {
         channel = await network.open(peer, FEED_PROTOCOL, { signal })
         // First of all it is found out how much there is to read: what waits for the end of it must not wait for news.
-        for (let waitMs = 0; ; ) {
-          const { progress, isMeasured } = await exchange(channel, { node, peer, waitMs, signal })
+        for (let waitMs = 0, vain = 0; ; ) {
+          const askedMs = clock.now()
+          const said = await exchange(channel, { node, peer, waitMs, signal })
+          const { progress, isMeasured } = said
+          vain = said.isVain && clock.now() - askedMs < VAIN.restMs ? vain + 1 : 0
+          if (vain >= VAIN.most) await clock.sleep(VAIN.restMs, { signal })
           const { through, head } = progress
           // One of the two clocks jumped while the answer waited: the next comes at once and tells by how much.
           const isBlind = !isMeasured && waitMs > 0
@@ -121,7 +135,7 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
   async function exchange(
     channel: Channel,
     { node, peer, waitMs, signal }: Exchange,
-  ): Promise<{ readonly progress: ReadProgress; readonly isMeasured: boolean }> {
+  ): Promise<Exchanged> {
     const own = filterFrom(node)
     const start = startOf(peer, own)
     const { position } = start
@@ -132,7 +146,9 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
     const isMeasured = measure(node, sentMs, answer)
     await apply(answer, { node, peer, own, start })
     onRead(node, answer)
-    return { progress: answer, isMeasured }
+    const isOn = answer.through > (position?.number ?? 0)
+    const isVain = answer.entries.length === 0 || answer.restarted || !isOn
+    return { progress: answer, isMeasured, isVain }
   }
 
   /** @returns false when the clocks could not be compared */

@@ -3,6 +3,7 @@
  * wrong clock does not fill it for all. What finds no room is left out, and read again from the neighbour's feed later.
  */
 import { decodeStoredRecord } from '../record/record-codec.ts'
+import type { SignedRecord } from '../record/tag-record.ts'
 import type { Time } from '../record/time.ts'
 import type { IndexDb, Transaction } from '../storage/index-db.ts'
 import { PARKED, type ParkedRow } from '../storage/index-tables.ts'
@@ -11,8 +12,8 @@ import type { ParkReason, Verdict } from './admission.ts'
 export type ParkedVerdict = Verdict & { readonly kind: 'parked' }
 
 export interface Park {
-  /** Reads what an earlier process left. */
-  open(): Promise<void>
+  /** Reads what an earlier process left. `reasonNow`: why a record waits now; its right may have come or gone since. */
+  open(reasonNow: (signed: SignedRecord) => ParkReason | undefined): Promise<void>
   /** Whether the record is new to the park, and has room there. */
   takes(verdict: ParkedVerdict): boolean
   /** Inside a transaction. */
@@ -96,11 +97,12 @@ export function createPark({ index }: { readonly index: IndexDb }): Park {
   })
 
   return {
-    open: async () => {
+    open: async (reasonNow) => {
       for (let after = ''; ; ) {
         const page = await index.page(PARKED, { after, limit: PAGE })
         for (const [, { bytes, reason }] of page) {
-          add(rowOf({ kind: 'parked', signed: decodeStoredRecord(bytes), reason }))
+          const signed = decodeStoredRecord(bytes)
+          add(rowOf({ kind: 'parked', signed, reason: reasonNow(signed) ?? reason }))
         }
         const last = page.at(-1)
         if (last === undefined) return

@@ -16,7 +16,7 @@ export interface ReadBack extends AsyncDisposable {
   onRead(node: NodeName, progress: ReadProgress): void
   /**
    * Waits until records may be signed, as long as neighbours that are not reached are waited for. @returns undefined then,
-   * or for whom there is still to wait, and how far it is
+   * or what there is still to wait for, and how far it is
    */
   pass(): Promise<string | undefined>
   /** Resolves when every neighbour was read, or at the end. */
@@ -34,8 +34,10 @@ export interface ReadBackDeps {
 
 /** So long neighbours that do not answer are waited for, milliseconds: a dial over a slow link, a hello, and a first page. */
 const READ_BACK_MS = 10_000
-/** One that has begun to send is waited for as long as a page comes within this time, milliseconds. */
+/** One that has begun to send is waited for as long as it comes further within this time, milliseconds. */
 const STALL_MS = 10_000
+/** So long a change waits for the network to be there, milliseconds: a node that adopts a directory joins the mesh after that. */
+const START_MS = 10_000
 
 export function createReadBack(
   { sources, clock, logger }: ReadBackDeps,
@@ -48,6 +50,7 @@ export function createReadBack(
   const complete = Promise.withResolvers<void>()
   /** Resolved when nobody is waited for who does not answer. */
   const patience = Promise.withResolvers<void>()
+  const started = Promise.withResolvers<void>()
   let isOpen = false
   let isTold = false
   let running: Promise<void> | undefined
@@ -62,12 +65,23 @@ export function createReadBack(
   async function wait(): Promise<void> {
     await clock.sleep(waitMs, { signal: stop.signal }).catch(() => {})
     patience.resolve()
-    for (let before = new Map<NodeName, ReadProgress>(); !isOpen && !stop.signal.aborted; ) {
-      const isMoving = [...progress].some(([node, now]) => before.get(node) !== now)
-      if (!isMoving) return open()
-      before = new Map(progress)
+    /** The furthest of each: who says the same again, or goes back, would else be waited for without end. */
+    const furthest = new Map<NodeName, number>()
+    while (!isOpen && !stop.signal.aborted) {
+      const moved = [...progress].filter(([node, now]) => now.through > (furthest.get(node) ?? -1))
+      if (moved.length === 0) return open()
+      for (const [node, { through }] of moved) furthest.set(node, through)
       await clock.sleep(STALL_MS, { signal: stop.signal }).catch(() => {})
     }
+  }
+
+  async function isStarted(): Promise<boolean> {
+    if (running !== undefined) return true
+    const over = new AbortController()
+    const timeUp = clock.sleep(START_MS, { signal: over.signal }).catch(() => {})
+    await Promise.race([started.promise, timeUp])
+    over.abort()
+    return running !== undefined || isOpen || stop.signal.aborted
   }
 
   /** Once: at the first record that is signed so. */
@@ -83,6 +97,7 @@ export function createReadBack(
   return {
     start: () => {
       if (!isOpen) running ??= wait()
+      started.resolve()
     },
     onRead: (node, now) => {
       if (!pending.has(node)) return
@@ -93,6 +108,9 @@ export function createReadBack(
       if (pending.size === 0) open()
     },
     pass: async () => {
+      if (!isOpen && !(await isStarted())) {
+        return 'this node has started anew and still looks at what it found on its disk; after that it reads what its neighbours know of its own writing'
+      }
       if (!isOpen) await patience.promise
       if (isOpen || stop.signal.aborted) {
         tellUnread()
@@ -107,6 +125,7 @@ export function createReadBack(
     unread: () => [...pending],
     [Symbol.asyncDispose]: async () => {
       stop.abort()
+      started.resolve()
       patience.resolve()
       complete.resolve()
       await running

@@ -183,7 +183,10 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
     parks: park.takes,
     roomMade: park.roomMade,
     openPark: async () => {
-      await park.open()
+      await park.open((signed) => {
+        const verdict = admission.judge(signed)
+        return verdict.kind === 'parked' ? verdict.reason : undefined
+      })
       await lookAt(
         [...waiting(), ...park.list('no-writer')].sort((a, b) => a.time - b.time),
         'all',

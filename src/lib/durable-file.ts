@@ -11,21 +11,21 @@ export async function writeDurably(
 ): Promise<void> {
   await makeDirectoryDurably(dirname(path))
   await replaceFile(path, bytes, { mode })
-  await syncDirectory(dirname(path))
+  await syncPath(dirname(path))
 }
 
-/** As `writeDurably`, in a directory that is there; the caller makes the new name durable in it. */
+/** As `writeDurably`, in a directory that is there; nothing is durable but, unless told otherwise, the bytes under their new name. */
 export async function replaceFile(
   path: string,
   bytes: Uint8Array | string,
-  { mode = 0o666 }: { readonly mode?: number } = {},
+  { mode = 0o666, isDurable = true }: { readonly mode?: number; readonly isDurable?: boolean } = {},
 ): Promise<void> {
   const beside = `${path}.${randomUUID()}.tmp`
   try {
     const file = await open(beside, 'wx', mode)
     try {
       await file.writeFile(bytes)
-      await file.sync()
+      if (isDurable) await file.sync()
     } finally {
       await file.close()
     }
@@ -36,19 +36,19 @@ export async function replaceFile(
   }
 }
 
-/** Makes what was created, renamed or removed in the directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
+/** Makes what was created, renamed or removed in a directory durable, or the bytes of a file. */
+export async function syncPath(path: string): Promise<void> {
+  const opened = await open(path, 'r')
   try {
-    await directory.sync()
+    await opened.sync()
   } finally {
-    await directory.close()
+    await opened.close()
   }
 }
 
 /** Makes the directory and its parents; each new one is made durable in its parent. */
 export async function makeDirectoryDurably(path: string): Promise<void> {
-  for (const parent of await makeDirectory(path)) await syncDirectory(parent)
+  for (const parent of await makeDirectory(path)) await syncPath(parent)
 }
 
 /** Makes the directory and its parents. @returns the directories that have a new name in them, the lowest first. */

@@ -9,7 +9,7 @@ import { type AdoptionDeps, adopt } from '../storage/adoption.ts'
 import { isUnsigned, type SignAdoptedDeps, signAdopted } from '../storage/sign-adopted.ts'
 
 export interface Adopting extends AsyncDisposable {
-  /** Resolves when everything on disk was looked at, or could not be. */
+  /** Resolves when everything on disk was looked at, or could not be; or at the signal. */
   over(): Promise<void>
 }
 
@@ -34,10 +34,10 @@ const RETRY_MS = 30_000
 
 export function startAdopting(
   { logger, ...deps }: AdoptingDeps,
-  { mustAdopt }: { readonly mustAdopt: boolean },
+  { mustAdopt, signal: given }: { readonly mustAdopt: boolean; readonly signal: AbortSignal },
 ): Adopting {
   const stop = new AbortController()
-  const { signal } = stop
+  const signal = AbortSignal.any([stop.signal, given])
   const over = Promise.withResolvers<void>()
   let logged = 0
 

@@ -118,7 +118,8 @@ export const BOUNDS = {
     default: 1_000,
     least: 20,
     greatest: HOUR_MS,
-    reached: 'new uploads get 503 TOOMANYREQUESTS, `Retry-After`; reads and pushes under way go on',
+    reached:
+      'new uploads wait, and after 10 s get 503 TOOMANYREQUESTS, `Retry-After`; reads and pushes under way go on',
     reason:
       'a turn that waits a second makes every client wait seconds; a pull that is refused stops a start elsewhere, a push is tried again',
   },

@@ -43,8 +43,15 @@ export interface MeshNode extends AsyncDisposable {
   drain(ms: number): Promise<void>
 }
 
-/** @throws EntrepotError with what to do, when something of the machine or the files is not as it must be. */
-export async function createNode(config: NodeConfig, topology: Topology): Promise<MeshNode> {
+/**
+ * `signal`: the node is not wanted any more. Adoption may take hours, and is gone on with at the next start.
+ * @throws EntrepotError with what to do, when something of the machine or the files is not as it must be; the signal's reason
+ */
+export async function createNode(
+  config: NodeConfig,
+  topology: Topology,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<MeshNode> {
   const { node: self, dataDirectory } = config
   await using building = new AsyncDisposableStack()
   const clock = systemClock
@@ -150,7 +157,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
         clock,
         logger,
       },
-      { mustAdopt },
+      { mustAdopt, signal },
     ),
   )
   const registryLogger = logger.child({ room: 'registry' })
@@ -170,7 +177,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
       neighbours,
       access,
       isReady: core.isReady,
-      isLate: loop.isLate,
+      isLate: loop.isStillLate,
       stopping: stopping.signal,
       events,
       clock,
@@ -213,6 +220,7 @@ export async function createNode(config: NodeConfig, topology: Topology): Promis
   tls?.onChange(() => greetAll({ greeter: core.greeter, neighbours, logger: tlsLogger }))
 
   await adopting.over()
+  signal.throwIfAborted()
   await core.start()
   logger.info({ peerId: identity.peerId, port: http.port, mesh: network.addresses() }, 'node is up')
 

@@ -32,8 +32,8 @@ export interface HttpAppDeps {
   readonly neighbours: Neighbours
   readonly access: Access
   readonly isReady: () => boolean
-  /** The event loop does not keep up. */
-  readonly isLate: () => boolean
+  /** The event loop does not keep up, also after a moment. */
+  readonly isLate: () => Promise<boolean>
   readonly stopping: AbortSignal
   readonly events: EventBus
   readonly clock: Clock

@@ -6,11 +6,15 @@ import type { Logger } from '../lib/logger.ts'
 export interface LoopWatch {
   /** As of the last window. */
   isLate(): boolean
+  /** The same; while it is late it waits for that to pass, for two windows. */
+  isStillLate(): Promise<boolean>
   close(): void
 }
 
 /** What is looked at, milliseconds: long enough for one garbage collection not to count, short beside what clients wait. */
 const WINDOW_MS = 5_000
+/** Windows for which a late loop is waited for: a start, or a crowd, is mostly over then, and clients wait longer for an answer. */
+const PATIENCE = 2
 /** Between two samples, milliseconds. */
 const RESOLUTION_MS = 20
 const PERCENTILE = 99
@@ -25,6 +29,7 @@ export function createLoopWatch(
   delays.enable()
   const stop = new AbortController()
   let isLate = false
+  let nextLook = Promise.withResolvers<void>()
   void lookInTime()
 
   async function lookInTime(): Promise<void> {
@@ -40,6 +45,8 @@ export function createLoopWatch(
     delays.reset()
     const wasLate = isLate
     isLate = delayMs > loopDelay
+    nextLook.resolve()
+    nextLook = Promise.withResolvers()
     if (isLate === wasLate) return
     if (isLate) logger.warn({ delayMs, loopDelay }, 'event loop is late: new uploads are put off')
     else logger.info({ delayMs }, 'event loop keeps up again')
@@ -47,6 +54,12 @@ export function createLoopWatch(
 
   return {
     isLate: () => isLate,
+    isStillLate: async () => {
+      for (let waited = 0; isLate && waited < PATIENCE && !stop.signal.aborted; waited += 1) {
+        await nextLook.promise
+      }
+      return isLate
+    },
     close: () => {
       stop.abort()
       delays.disable()

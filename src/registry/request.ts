@@ -23,8 +23,8 @@ export interface RegistryDeps {
   readonly unableToSign: () => string | undefined
   /** Whether a registry's name, `host[:port]` in lower case, is one of this mesh. */
   readonly isOwnName: (name: string) => boolean
-  /** Whether the node is behind with its work: what can wait is put off. */
-  readonly isLate: () => boolean
+  /** Whether the node is behind with its work, also after a moment: what can wait is put off. */
+  readonly isLate: () => boolean | Promise<boolean>
   /** Bytes. */
   readonly maxManifestBytes: number
   readonly logger: Logger

@@ -12,7 +12,7 @@ export async function postUpload(
   request: RegistryRequest,
   repository: RepositoryName,
 ): Promise<Response> {
-  if (deps.isLate()) throw tooBusy()
+  if (await deps.isLate()) throw tooBusy()
   const mount = request.query.get('mount')
   if (mount !== null && (await canMount(deps, request, mount))) {
     const digest = requireDigest(mount)

@@ -9,6 +9,7 @@ import { type Core, createCore } from '../node/core.ts'
 import type { RepositoryName, Tag } from '../oci/name.ts'
 import { createNeighbours } from '../peers/neighbours.ts'
 import { createIndexDb } from '../storage/index-db.ts'
+import { NO_LINK_FILES } from '../storage/link-journal.ts'
 import { createUploadSessions } from '../storage/upload-sessions.ts'
 import { neighboursOf } from '../topology/flow.ts'
 import type { NodeName } from '../topology/topology.ts'
@@ -52,7 +53,9 @@ export async function createScaleNode(
   const events = createEventBus({ logger: silentLogger })
   const { backend } = await createSimDisk()
   const index = createIndexDb(backend, {
-    ...{ clock, random, logger: silentLogger },
+    clock,
+    random,
+    logger: silentLogger,
     probe: async () => {},
   })
   const blobs = createSizedBlobStore({ clock, sizes })
@@ -61,9 +64,16 @@ export async function createScaleNode(
   const peers = neighboursOf(topology, name).map((other) => identityFor(other).peerId)
   const core = await createCore(
     {
-      ...{ topology, self: name, identity, index, blobs, events, clock, random },
+      topology,
+      self: name,
+      identity,
+      index,
+      blobs,
+      events,
+      clock,
+      random,
       uploads: createUploadSessions({ blobs, index, clock }, NO_UPLOADS),
-      linkFiles: { apply: async () => {} },
+      linkFiles: NO_LINK_FILES,
       network: hub.network(identity.peerId, peers),
       neighbours: createNeighbours({ topology, self: name, clock }),
       source: createScaleSource({ ...deps, topology, self: name, isConnected }, options),

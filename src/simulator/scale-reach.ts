@@ -24,7 +24,7 @@ export async function furthestRoute(
   topology: Topology,
   number: number,
 ): Promise<Route | undefined> {
-  const neighbours = receiversOf(topology)
+  const neighbours = joinedNodes(topology)
   let best: Route | undefined
   for (const repository of repositoriesOf(topology)) {
     for (const writer of writersOf(topology, repository)) {
@@ -49,7 +49,7 @@ export async function routeOf(
   const [writer] = writersOf(topology, repository)
   if (writer === undefined) return undefined
   const image = { repository, tag, writer }
-  return { ...image, levels: await levelsOf(topology, receiversOf(topology), image) }
+  return { ...image, levels: await levelsOf(topology, joinedNodes(topology), image) }
 }
 
 async function levelsOf(
@@ -69,8 +69,8 @@ async function levelsOf(
   return levels
 }
 
-/** Also against the link: a writer reads its repositories back. */
-function receiversOf({ groups }: Topology): ReadonlyMap<NodeName, ReadonlySet<NodeName>> {
+/** Of each node those that a link joins it to, whatever the link's direction: a writer reads its repositories back. */
+export function joinedNodes({ groups }: Topology): ReadonlyMap<NodeName, ReadonlySet<NodeName>> {
   const all = new Map<NodeName, Set<NodeName>>()
   const add = (from: NodeName, to: NodeName) => {
     const known = all.get(from) ?? new Set()

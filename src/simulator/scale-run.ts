@@ -2,13 +2,12 @@
 import { EntrepotError } from '../lib/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PeerId } from '../record/peer-id.ts'
-import { neighboursOf } from '../topology/flow.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { makeSizedImage } from './scale-image.ts'
 import { createMeter } from './scale-meter.ts'
 import { createScaleNode, type ScaleNode } from './scale-node.ts'
 import { createRates } from './scale-rates.ts'
-import { furthestRoute, type Route, routeOf } from './scale-reach.ts'
+import { furthestRoute, joinedNodes, type Route, routeOf } from './scale-reach.ts'
 import type { LevelReport, Period, PushReport, ScaleOptions, ScaleReport } from './scale-report.ts'
 import { createScaleTime } from './scale-time.ts'
 import { scaleTopology } from './scale-topology.ts'
@@ -50,7 +49,12 @@ export async function simulateScale(given: Topology, options: ScaleOptions): Pro
   const sent = new Map<NodeName, number>()
   const nodes = new Map<NodeName, ScaleNode>()
   const deps = {
-    ...{ scaled, hub, clock, random, sizes, rates: createRates({ clock }, options) },
+    scaled,
+    hub,
+    clock,
+    random,
+    sizes,
+    rates: createRates({ clock }, options),
     coreOf: (name: NodeName) => nodes.get(name)?.core,
     onContent: (from: NodeName, to: NodeName, bytes: number) => {
       meter.content(from, to, bytes)
@@ -91,7 +95,12 @@ export async function simulateScale(given: Topology, options: ScaleOptions): Pro
     for (const stop of stops) stop()
     await time.pass(AFTERWARDS_MS)
     return {
-      ...{ repository, tag, writer, imageBytes: image.bytes, receivers: levels.size - 1, ms },
+      repository,
+      tag,
+      writer,
+      imageBytes: image.bytes,
+      receivers: levels.size - 1,
+      ms,
       sent: [...sent].map(([name, bytes]) => ({ name, bytes })),
       links: meter.take(),
       levels: levelsOf(levels, shownMs),
@@ -106,7 +115,12 @@ export async function simulateScale(given: Topology, options: ScaleOptions): Pro
   meter.take()
   await time.pass(quietMs)
   return {
-    ...{ realm: topology.realm, nodes: nodes.size, repeated, copies, links, pushes },
+    realm: topology.realm,
+    nodes: nodes.size,
+    repeated,
+    copies,
+    links,
+    pushes,
     start: started,
     quiet: { ms: quietMs, links: meter.take() },
   }
@@ -136,7 +150,7 @@ function outcomeOf(promise: Promise<unknown> = Promise.resolve()) {
 
 /** @throws CONFIG_INVALID where there are too many, with what to do instead */
 function countLinks(topology: Topology): number {
-  const joined = [...topology.nodes.keys()].map((name) => neighboursOf(topology, name).length)
+  const joined = [...joinedNodes(topology).values()].map(({ size }) => size)
   const links = joined.reduce((sum, count) => sum + count, 0) / 2
   if (links <= MAX_LINKS) return links
   throw new EntrepotError(

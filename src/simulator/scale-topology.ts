@@ -49,7 +49,10 @@ export function scaleTopology(topology: Topology, count: number): ScaledTopology
   const add = (name: NodeName, like: TopologyNode) =>
     nodes.set(name, {
       ...like,
-      ...{ name, endpoint: `http://${name}`, mesh: `/dns4/${name}/tcp/4001`, formerPeerIds: [] },
+      name,
+      endpoint: `http://${name}`,
+      mesh: `/dns4/${name}/tcp/4001`,
+      formerPeerIds: [],
       peerId: identities.get(name)?.peerId ?? '',
     })
   for (const node of topology.nodes.values()) {

@@ -10,6 +10,7 @@ import { type Identity, identityFromSeed } from '../record/identity.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import { createIndexDb } from '../storage/index-db.ts'
+import { NO_LINK_FILES } from '../storage/link-journal.ts'
 import { createMemoryBlobStore } from '../storage/memory-blob-store.ts'
 import { createUploadSessions, type UploadSessions } from '../storage/upload-sessions.ts'
 import { neighboursOf } from '../topology/flow.ts'
@@ -104,7 +105,7 @@ export async function createSimNode(deps: SimNodeDeps, name: NodeName): Promise<
         index,
         blobs,
         uploads,
-        linkFiles: { apply: async () => {} },
+        linkFiles: NO_LINK_FILES,
         network: life.guard(hub.network(identity.peerId, peers)),
         neighbours,
         source: life.guard(source),

@@ -46,12 +46,17 @@ export function createAdoptedTags({ ledger, rows, node, onKept }: AdoptedTagsDep
         if (row !== undefined) continue
         ledger.hold(tx, { repository, reference: name }, { digest, coverage, isAdopted: true })
         rows.putTag(tx, repository, name, digest)
-        tx.put(META, ADOPTED, { version: UNSIGNED })
+        noteUnsigned(tx)
         tx.afterCommit(() => onKept(repository, reference as Tag, name))
         return
       }
     },
   }
+}
+
+/** Inside a transaction: there is something to sign. Counted, so that who signs sees what came behind it. */
+export function noteUnsigned(tx: Transaction): void {
+  tx.put(META, ADOPTED, { version: UNSIGNED, last: (tx.get(META, ADOPTED)?.last ?? 0) + 1 })
 }
 
 /** `attempt`: greater than 1 where the name is taken. A tag that would be too long is cut, and its hash tells it apart. */

@@ -4,7 +4,7 @@
  * its neighbours know.
  */
 import { type AdoptionCounts, adoptRepository } from './adopt-repository.ts'
-import { ADOPTED, type AdoptedTags, UNSIGNED } from './adopted-tags.ts'
+import { type AdoptedTags, noteUnsigned } from './adopted-tags.ts'
 import type { BlobStore } from './blob-store.ts'
 import { createContentRows } from './content-rows.ts'
 import type { DamageReports } from './damage.ts'
@@ -75,7 +75,7 @@ export async function adopt(
 ): Promise<Adoption> {
   await index.transact((tx) => {
     tx.put(META, 'adoption', { version: OPEN })
-    tx.put(META, ADOPTED, { version: UNSIGNED })
+    noteUnsigned(tx)
   })
   // Links that an earlier commit has still to remove would bring back what is gone.
   await links.settled()

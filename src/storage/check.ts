@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { access, mkdir, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
-import { syncDirectory } from '../lib/durable-file.ts'
+import { syncPath } from '../lib/durable-file.ts'
 import { codeOf } from '../lib/errors.ts'
 import type { Random } from '../lib/random.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -72,7 +72,7 @@ async function moveAside(directory: string, digest: Digest): Promise<string | un
     if (codeOf(err) === 'ENOENT') return undefined
     throw err
   }
-  await syncDirectory(join(directory, DAMAGED_PATH))
-  await syncDirectory(dirname(from))
+  await syncPath(join(directory, DAMAGED_PATH))
+  await syncPath(dirname(from))
   return path
 }

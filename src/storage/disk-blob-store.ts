@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
-import { makeDirectoryDurably, syncDirectory } from '../lib/durable-file.ts'
+import { makeDirectoryDurably, syncPath } from '../lib/durable-file.ts'
 import { codeOf } from '../lib/errors.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import {
@@ -47,7 +47,7 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
       const parent = dirname(path)
       if (parent !== join(directory, BLOBS_PATH)) await makeShared(parent)
       await mkdir(path, { recursive: true })
-      await syncDirectory(parent)
+      await syncPath(parent)
     })()
     durable.set(path, made)
     made.catch(() => durable.delete(path))
@@ -67,7 +67,7 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
 
   async function makeNameDurable(own: string): Promise<void> {
     // Side by side: two waits for one commit of the file system's journal.
-    await Promise.all([syncDirectory(own), syncDirectory(dirname(own))])
+    await Promise.all([syncPath(own), syncPath(dirname(own))])
   }
 
   return {

@@ -1,7 +1,7 @@
-/** Link files on disk: each is replaced as a whole; a batch makes every directory that it touches durable once. */
-import { rm } from 'node:fs/promises'
+/** Link files on disk: each is replaced as a whole; a batch makes every file and directory that it touched durable once. */
+import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { makeDirectory, replaceFile, syncDirectory } from '../lib/durable-file.ts'
+import { replaceFile, syncPath } from '../lib/durable-file.ts'
 import { codeOf } from '../lib/errors.ts'
 import type { LinkChange } from './index-tables.ts'
 import type { LinkFiles } from './link-journal.ts'
@@ -10,28 +10,17 @@ import type { LinkFiles } from './link-journal.ts'
 const AT_ONCE = 8
 
 export function createDiskLinkFiles({ directory }: { readonly directory: string }): LinkFiles {
-  /** Directories in which names came or went; those of a batch that failed are here until a later one succeeds. */
-  const touched = new Set<string>()
-
-  async function carryOut(change: LinkChange): Promise<void> {
-    const path = join(directory, change.path)
-    if (change.kind === 'remove') {
-      touched.add(dirname(path))
-      await rm(path, { recursive: true, force: true })
-      return
-    }
-    for (const parent of await makeDirectory(dirname(path))) touched.add(parent)
-    touched.add(dirname(path))
-    await replaceFile(path, change.digest)
+  async function carryOut({ path: relative, ...change }: LinkChange): Promise<void> {
+    const path = join(directory, relative)
+    if (change.kind === 'remove') return rm(path, { recursive: true, force: true })
+    await mkdir(dirname(path), { recursive: true })
+    await replaceFile(path, change.digest, { isDurable: false })
   }
 
-  async function makeNamesDurable(): Promise<void> {
-    await inLanes([...touched], async (path) => {
-      await syncDirectory(path).catch((err: unknown) => {
-        // It was removed itself: the directory above is among these.
-        if (codeOf(err) !== 'ENOENT') throw err
-      })
-      touched.delete(path)
+  /** What is gone was removed since: the directory above is made durable too. */
+  async function syncIfThere(relative: string): Promise<void> {
+    await syncPath(join(directory, relative)).catch((err: unknown) => {
+      if (codeOf(err) !== 'ENOENT') throw err
     })
   }
 
@@ -39,9 +28,23 @@ export function createDiskLinkFiles({ directory }: { readonly directory: string 
     apply: async (changes) => {
       // Removing a tag removes what is below it, so a removal waits for what came before and holds up what follows.
       for (const run of runsOf(changes)) await inLanes(run, carryOut)
-      await makeNamesDurable()
+    },
+    makeDurable: async (changes) => {
+      const files = changes.filter(({ kind }) => kind === 'write').map(({ path }) => path)
+      await inLanes([...new Set(files)], syncIfThere)
+      await inLanes(
+        [...new Set(changes.flatMap(({ path }) => directoriesAbove(path)))],
+        syncIfThere,
+      )
     },
   }
+}
+
+/** Each of them may be new. The data directory itself is not among them. */
+function directoriesAbove(path: string): readonly string[] {
+  const above: string[] = []
+  for (let at = dirname(path); at !== '.'; at = dirname(at)) above.push(at)
+  return above
 }
 
 /** @throws the first failure, when nothing is under way any more. */

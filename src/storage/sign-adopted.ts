@@ -37,6 +37,25 @@ export async function signAdopted(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<SignedAdopted> {
   const { index } = deps
+  const total = { tags: 0, digests: 0 }
+  for (;;) {
+    const noted = index.get(META, ADOPTED)?.last
+    const { tags, digests, left } = await signOnce(deps, signal)
+    total.tags += tags
+    total.digests += digests
+    const isOver = await index.transact((tx) => {
+      // A tag that was kept under another name meanwhile may stand before the place where this looked.
+      if (tx.get(META, ADOPTED)?.last !== noted) return false
+      // Where some are left, a later start looks again: the topology may have made this node their writer.
+      if (left === 0) tx.put(META, ADOPTED, { version: SIGNED, ...(noted && { last: noted }) })
+      return true
+    })
+    if (isOver) return { ...total, left }
+  }
+}
+
+async function signOnce(deps: SignAdoptedDeps, signal: AbortSignal): Promise<SignedAdopted> {
+  const { index } = deps
   const count = { tags: 0, digests: 0, left: 0 }
   for (let after = ''; ; ) {
     signal.throwIfAborted()
@@ -49,12 +68,9 @@ export async function signAdopted(
       for (const kind of kinds) count[kind] += 1
     }
     const last = page.at(-1)
-    if (last === undefined) break
+    if (last === undefined) return count
     after = last[0]
   }
-  // Where some are left, a later start looks again: the topology may have made this node their writer.
-  if (count.left === 0) await index.transact((tx) => tx.put(META, ADOPTED, { version: SIGNED }))
-  return count
 }
 
 function sign(deps: SignAdoptedDeps, tx: Transaction, text: string) {

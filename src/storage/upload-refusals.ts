@@ -10,6 +10,11 @@ export function otherBytes(expected: Digest, size: number, actual: Digest): OciE
   return new OciError('DIGEST_INVALID', { message })
 }
 
+export function atWork(): OciError {
+  const message = 'another request of this upload is under way; wait for it'
+  return new OciError('BLOB_UPLOAD_INVALID', { message, status: 409 })
+}
+
 export function tooManySessions(limit: number): OciError {
   const message = `${limit} uploads are under way on this node; finish or cancel some, then try again`
   const headers = { 'retry-after': RETRY_AFTER }

@@ -6,7 +6,7 @@ import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { type BlobStore, oneCallStage, type Stage, type StageName } from './blob-store.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
-import { atMost, otherBytes } from './upload-refusals.ts'
+import { atMost, atWork, otherBytes } from './upload-refusals.ts'
 import { createUploadRows } from './upload-rows.ts'
 import { newSession, type UploadSession, type UploadTable } from './upload-table.ts'
 
@@ -104,26 +104,24 @@ export function createUploadSessions(
   async function find(repository: RepositoryName, id: string) {
     const table = await sessions()
     const session = table.get(id)
-    if (session?.repository !== repository) throw new OciError('BLOB_UPLOAD_UNKNOWN')
+    const isThere = session?.repository === repository && !session.isEnding
+    if (!isThere) throw new OciError('BLOB_UPLOAD_UNKNOWN')
     return { table, session }
   }
 
-  /** Runs `use` on the session's stage, alone. */
+  /** Runs `use` on the session's stage, alone. `isEnd`: to end it. */
   async function within<T>(
     repository: RepositoryName,
     id: string,
     use: (stage: Stage, session: UploadSession) => Promise<T>,
+    { isEnd = false } = {},
   ): Promise<T> {
     const { table, session } = await find(repository, id)
-    if (!table.take(session)) {
-      const message = 'another request of this upload is under way; wait for it'
-      throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 409 })
-    }
+    if (!table.take(session)) throw atWork()
+    session.isEnding = isEnd
     try {
       const stage = await blobs.stage(id as StageName)
-      session.hasFile = true
-      session.stage = stage
-      session.size = stage.size
+      Object.assign(session, { stage, size: stage.size, hasFile: true })
       try {
         return await use(stage, session)
       } finally {
@@ -132,6 +130,7 @@ export function createUploadSessions(
         await stage.close()
       }
     } finally {
+      session.isEnding = false
       table.release(session)
     }
   }
@@ -222,7 +221,7 @@ export function createUploadSessions(
         await stage.discard()
       }
     },
-    cancel: (repository, id) => within(repository, id, end),
+    cancel: (repository, id) => within(repository, id, end, { isEnd: true }),
     list: async () => {
       const table = await sessions()
       return Array.from(table.all(), (session) => ({
@@ -235,11 +234,10 @@ export function createUploadSessions(
     },
     expire: async ({ id, repository, size }) => {
       try {
-        return await within(repository, id, async (stage, session) => {
-          if (stage.size !== size) return false
-          await end(stage, session)
-          return true
-        })
+        const { session } = await find(repository, id)
+        if (session.size !== size) return false
+        await within(repository, id, end, { isEnd: true })
+        return true
       } catch (err) {
         // At work, or gone by itself.
         if (err instanceof OciError) return false

@@ -12,6 +12,8 @@ export interface UploadSession {
   size: number
   /** When it was last heard of, milliseconds since the Unix epoch. */
   lastMs: number
+  /** It is being removed: for its client it is gone. */
+  isEnding: boolean
   /** A file of it may be in the staging directory. */
   hasFile: boolean
   /** The index has a row of it, or may have: a write that failed can turn out to be on disk. */
@@ -109,6 +111,7 @@ export function newSession(
     startedAtMs,
     size: 0,
     lastMs: startedAtMs,
+    isEnding: false,
     hasFile: false,
     mayHaveRow: false,
     row: undefined,

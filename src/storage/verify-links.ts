@@ -7,6 +7,7 @@ import { finding } from './finding.ts'
 import type { Table } from './index-db.ts'
 import { BLOB, ENTRY, MANIFEST, pairKey, TAG } from './index-tables.ts'
 import type { FoundLink } from './layout-scan.ts'
+import type { LinkFiles } from './link-journal.ts'
 
 interface Unclaimed {
   readonly table: Table<unknown>
@@ -41,7 +42,7 @@ async function repair(check: Check, repository: RepositoryName): Promise<void> {
     await adoptRepository(deps, repository)
     for (const one of round) {
       const isTaken = check.index.get(one.table, one.key) !== undefined
-      if (!isTaken) await check.files.apply([{ kind: 'remove', path: one.removed }])
+      if (!isTaken) await remove(check.files, one.removed)
       const why =
         check.index.get(ENTRY, one.key) === undefined
           ? 'nothing whole is behind it'
@@ -85,4 +86,10 @@ async function* unclaimedIn(
 /** distribution links the sha512 of a blob to the sha256 under which it is stored. */
 function isAlias(name: Digest, target: Digest | undefined): boolean {
   return target !== undefined && algorithmOf(target) !== algorithmOf(name)
+}
+
+async function remove(files: LinkFiles, path: string): Promise<void> {
+  const change = { kind: 'remove', path } as const
+  await files.apply([change])
+  await files.makeDurable([change])
 }

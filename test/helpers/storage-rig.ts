@@ -23,6 +23,7 @@ import {
   createLinkJournal,
   type LinkFiles,
   type LinkJournal,
+  NO_LINK_FILES,
 } from '../../src/storage/link-journal.ts'
 import {
   createMemoryBlobStore,
@@ -98,7 +99,10 @@ export async function openStorage(options: StorageRigOptions = {}): Promise<Stor
   const index = createIndexDb(backend)
   const ledger = await openLedger({ index }, { epoch: options.epoch ?? 'epoch-1' })
   const applied: LinkChange[] = []
-  const recording: LinkFiles = { apply: async (changes) => void applied.push(...changes) }
+  const recording: LinkFiles = {
+    ...NO_LINK_FILES,
+    apply: async (changes) => void applied.push(...changes),
+  }
   const files = options.linkFiles ?? recording
   const links = createLinkJournal({ index, files, clock, logger: silentLogger })
   const events = createEventBus({ logger: silentLogger })

@@ -4,9 +4,11 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { distributionLayout } from '../helpers/distribution-layout.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { makeImage } from '../helpers/images.ts'
 import { startMesh } from '../helpers/mesh-process.ts'
-import { comparePull, errorsOf, pushBlob, pushImage } from '../helpers/registry-calls.ts'
+import { comparePull, digestAt, errorsOf, pushBlob, pushImage } from '../helpers/registry-calls.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
@@ -178,4 +180,23 @@ test('a body that ends too early stores nothing, and the upload goes on from wha
   const got = await fetch(`${hq.url}/v2/demo/app/blobs/${blob.digest}`)
   expect(Buffer.from(await got.arrayBuffer()).equals(blob.bytes)).toBe(true)
   await pushBlob(hq.url, 'demo/app', blob)
+})
+
+test('SIGTERM in the middle of an adoption ends the node with exit code 0, and the next start goes on', async () => {
+  await using mesh = await startMesh({ file: 'master-slave.yaml' }, { start: [] })
+  const hq = mesh.node('hq')
+  const layout = distributionLayout(hq.dataDirectory)
+  const image = makeImage('found')
+  const repositories = Array.from({ length: 1_000 }, (_, at) => `demo/found-${at}`)
+  for (const repository of repositories) await layout.putImage(repository, 'v1', image)
+  const starting = hq.start()
+  starting.catch(() => {})
+  await eventually(async () => (await fetch(`${hq.url}/healthz`)).ok)
+  expect(await hq.stop()).toBe(0)
+  await expect(starting).rejects.toThrow('before it was ready')
+  expect(hq.log()).not.toMatch(/node is up|\n\s+at /)
+  await hq.start()
+  for (const repository of [repositories[0], repositories.at(-1)]) {
+    expect(await digestAt(hq.url, repository ?? '', 'v1')).toBe(image.digest)
+  }
 })

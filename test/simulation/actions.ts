@@ -150,7 +150,10 @@ export function createActions(world: World): Actions {
       const writer = writerOf(repository)
       const { core } = writer
       if (core === undefined || writer.disk.isFull) return
-      const tags = await core.content.tags(repository, { limit: 10 })
+      // A tag that is derived from the loser of another one cannot be deleted by itself.
+      const tags = (await core.content.tags(repository, { limit: 10 })).filter(
+        (reference) => core.ledger.entry({ repository, reference }) !== undefined,
+      )
       if (tags.length === 0) return
       const reference = random.pick(tags)
       ask(writer, `delete ${repository}:${reference}`, async () => {

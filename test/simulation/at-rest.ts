@@ -11,7 +11,7 @@ import { itemOf, tagsNaming } from '../../src/storage/naming.ts'
 import { flow, type Naming, neighboursOf, wants } from '../../src/topology/flow.ts'
 import { originOf, writersOf } from '../../src/topology/origins.ts'
 import type { NodeName } from '../../src/topology/topology.ts'
-import { checkChanged, checkRemembers, checkServed, NO_NAMES } from './invariants.ts'
+import { checkChanged, checkRemembers, checkServed, isWhole, NO_NAMES } from './invariants.ts'
 import { checkLosers } from './losers-at-rest.ts'
 import { knows } from './memory.ts'
 import { nodeNamed, type World } from './world.ts'
@@ -170,10 +170,13 @@ async function isAround(
 ): Promise<boolean> {
   const { topology, nodes, memory } = world
   if ([...nodes.values()].every((one) => memory.of(one).losses === 0)) return true
-  return neighboursOf(topology, node.name).some((from) => {
-    if (!flow(topology, from, node.name).reads(repository)) return false
-    return nodeNamed(world, from).core?.content.isComplete(repository, digest) === true
-  })
+  for (const from of neighboursOf(topology, node.name)) {
+    const { core } = nodeNamed(world, from)
+    if (core === undefined || !flow(topology, from, node.name).reads(repository)) continue
+    // Its index may have been set back to a time when it had the image.
+    if (await isWhole(from, core, repository, digest)) return true
+  }
+  return false
 }
 
 function checkFetched({ plot }: World, { name, fetched }: SimNode): void {

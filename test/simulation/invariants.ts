@@ -79,6 +79,21 @@ async function checkWhole(
   }
 }
 
+/** Whether every byte of the image is there. */
+export async function isWhole(
+  name: string,
+  core: Core,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<boolean> {
+  try {
+    await checkWhole(name, core, repository, digest, new Set())
+    return true
+  } catch {
+    return false
+  }
+}
+
 async function checkNew(
   { topology, memory }: World,
   node: SimNode,

@@ -36,10 +36,11 @@ export async function advance({ clock }: World, ms: number): Promise<void> {
 export async function until<T>(world: World, promise: Promise<T>, limitMs: number): Promise<T> {
   const end = world.clock.now() + limitMs
   let isSettled = false
-  const done = () => {
-    isSettled = true
-  }
-  promise.then(done, done)
+  void promise
+    .catch(() => {})
+    .then(() => {
+      isSettled = true
+    })
   await settle()
   while (!isSettled && world.clock.step(end)) await settle()
   if (!isSettled) throw new Error(`not done within ${limitMs} simulated ms`)

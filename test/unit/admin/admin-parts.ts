@@ -28,7 +28,7 @@ import { createCollector } from '../../../src/storage/collector.ts'
 import { createContentRows } from '../../../src/storage/content-rows.ts'
 import { createIndexDb } from '../../../src/storage/index-db.ts'
 import { openLedger } from '../../../src/storage/ledger.ts'
-import { createLinkJournal } from '../../../src/storage/link-journal.ts'
+import { createLinkJournal, NO_LINK_FILES } from '../../../src/storage/link-journal.ts'
 import { createMemoryBlobStore, createMemoryDisk } from '../../../src/storage/memory-blob-store.ts'
 import { createUploadSessions } from '../../../src/storage/upload-sessions.ts'
 import { wants } from '../../../src/topology/flow.ts'
@@ -100,8 +100,7 @@ export async function createAdminParts({
     counters: { recordsStored: 0 },
   })
   const blobs = createMemoryBlobStore({ clock, disk: createMemoryDisk() })
-  const files = { apply: async () => {} }
-  const links = createLinkJournal({ index, files, clock, logger: silentLogger })
+  const links = createLinkJournal({ index, files: NO_LINK_FILES, clock, logger: silentLogger })
   const collector = createCollector(
     {
       index,

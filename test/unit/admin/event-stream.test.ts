@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { NodeName } from '../../../src/topology/topology.ts'
+import { settle } from '../../helpers/fake-clock.ts'
 import { createAdminParts } from './admin-parts.ts'
 
 /** Reads blocks of the stream, one a call; undefined at the end. */
@@ -27,7 +28,7 @@ function blocksOf(answer: Response) {
 
 describe('admin / live stream', () => {
   test('a reader first hears the present state, then what happens', async () => {
-    const { ask, addJob, events } = await createAdminParts()
+    const { ask, addJob, events, clock } = await createAdminParts()
     addJob('v1')
     const answer = await ask('/api/v1/events')
     expect(answer.headers.get('content-type')).toContain('text/event-stream')
@@ -37,8 +38,14 @@ describe('admin / live stream', () => {
     expect(await blocks.next()).toMatch(/^retry: \d+$/)
     const snapshot = await blocks.next()
     expect(snapshot).toMatch(/^event: snapshot\ndata: \{"status":.*"jobs":\[\{"id":"demo\/hello@/)
+    const up = blocks.next()
+    await settle()
+    // What follows at once comes in the same write.
+    events.emit({ kind: 'neighbour-down', node: 'hub' as NodeName })
+    await clock.advance(10)
+    expect(await up).toBe('event: neighbour-up\ndata: {"kind":"neighbour-up","node":"hub"}')
     expect(await blocks.next()).toBe(
-      'event: neighbour-up\ndata: {"kind":"neighbour-up","node":"hub"}',
+      'event: neighbour-down\ndata: {"kind":"neighbour-down","node":"hub"}',
     )
     await blocks.cancel()
   })

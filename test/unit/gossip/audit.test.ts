@@ -1,12 +1,21 @@
 import { describe, expect, test } from 'vitest'
-import { decodeAuditAnswer, decodeAuditRequest } from '../../../src/gossip/audit-codec.ts'
+import {
+  AUDIT_PROTOCOL,
+  type AuditAnswer,
+  type AuditRequest,
+  decodeAuditAnswer,
+  decodeAuditRequest,
+  encodeAuditAnswer,
+  encodeAuditRequest,
+} from '../../../src/gossip/audit-codec.ts'
 import { keyText, type SignedRecord } from '../../../src/record/tag-record.ts'
 import { CURSOR, ENTRY, FEED, numberKey } from '../../../src/storage/index-tables.ts'
+import { flow } from '../../../src/topology/flow.ts'
 import type { Topology } from '../../../src/topology/topology.ts'
 import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
 import { peerIdOfName, starTopology } from '../../helpers/star-topology.ts'
 import { digestNamed, REALM, ref, repo } from '../../helpers/writers.ts'
-import { type GossipNode, openGossipNode, type Wire } from './gossip-node.ts'
+import { type GossipNode, nodeName, openGossipNode, type Wire } from './gossip-node.ts'
 
 const REPO = repo('demo/app')
 const hubPeer = peerIdOfName('hub')
@@ -53,6 +62,17 @@ const requestsOf = ({ audits }: GossipNode) =>
   audits.map(({ request }) => decodeAuditRequest(request).kind)
 const bytesOf = ({ audits }: GossipNode) =>
   audits.reduce((sum, { request, answer }) => sum + request.length + answer.length, 0)
+
+/** The hub answers audits as it likes. */
+function lie(wires: Map<string, Wire>, answer: (request: AuditRequest) => AuditAnswer): void {
+  const handlers = wires.get(hubPeer)?.handlers
+  let asked = 0
+  handlers?.set(AUDIT_PROTOCOL, async (frame) => {
+    asked += 1
+    if (asked > 100) throw new Error('asked without end')
+    return encodeAuditAnswer(answer(decodeAuditRequest(frame)))
+  })
+}
 
 describe('gossip / audit', () => {
   test('neighbours that know the same find that out in two messages', async () => {
@@ -161,5 +181,52 @@ describe('gossip / audit', () => {
     )
     await expect(stranger.audit(hub)).resolves.toBeUndefined()
     expect(stranger.audits).toEqual([])
+  })
+
+  test.each([
+    {
+      kind: 'summary' as const,
+      version: 1 as const,
+      buckets: [{ until: 'demo/app\0v0', sum: Buffer.alloc(8) }],
+    },
+    { kind: 'entries' as const, version: 1 as const, entries: [], through: 'demo/app\0v0' },
+  ])('an audit ends where $kind comes that has no end', async (endless) => {
+    const { edge, hub, wires } = await setUp(3)
+    lie(wires, ({ kind }) => {
+      if (kind === endless.kind) return endless
+      if (kind === 'hashes') return { version: 1, kind, hashes: Buffer.alloc(8, 7) }
+      return { version: 1, kind: 'summary', buckets: [{ sum: Buffer.alloc(8, 1) }] }
+    })
+    await expect(edge.audit(hub)).rejects.toThrow('in the order of the keys')
+  })
+
+  test('scans for audits go one after the other, whatever is asked', async () => {
+    const { hub, wires } = await setUp(MANY)
+    const handler = wires.get(hubPeer)?.handlers.get(AUDIT_PROTOCOL)
+    const cursor = { epoch: 'hub-1', number: hub.ledger.head() }
+    const filter = flow(starTopology(['edge'], { realm: REALM }), nodeName('hub'), nodeName('edge'))
+    const over: number[] = []
+    const page = hub.index.page
+    let [atOnce, most] = [0, 0]
+    hub.index.page = async (...range) => {
+      atOnce += 1
+      most = Math.max(most, atOnce)
+      try {
+        return (await page(...range)) as never
+      } finally {
+        atOnce -= 1
+      }
+    }
+    const ask = async (kind: 'summary' | 'hashes' | 'entries', at: number) => {
+      const position = { ...cursor, filter: filter.hash }
+      const common = { version: 1, position, after: '' } as const
+      const request: AuditRequest =
+        kind === 'entries' ? { ...common, kind, hashes: Buffer.alloc(8, 7) } : { ...common, kind }
+      const signal = new AbortController().signal
+      await handler?.(encodeAuditRequest(request), { peer: peerIdOfName('edge'), signal })
+      over.push(at)
+    }
+    await Promise.all((['summary', 'hashes', 'entries', 'hashes'] as const).map(ask))
+    expect([over, most]).toEqual([[0, 1, 2, 3], 1])
   })
 })

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { decodeFeedAnswer, decodeFeedRequest } from '../../../src/gossip/feed-codec.ts'
+import {
+  decodeFeedAnswer,
+  decodeFeedRequest,
+  encodeFeedAnswer,
+  FEED_PROTOCOL,
+} from '../../../src/gossip/feed-codec.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
 import { CURSOR } from '../../../src/storage/index-tables.ts'
 import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
@@ -95,5 +100,23 @@ describe('gossip / feed after a loss', () => {
     edge.follow(hub)
     for (let turn = 0; turn < 100 && edge.exchanges.length < 2; turn += 1) await settle()
     expect(answersOf(edge)).toMatchObject([{ head: 501 }, { entries: [], through: 501 }])
+  })
+
+  test.each([
+    ['nothing, and claims to have more', { through: 0, head: 9, entries: [], restarted: false }],
+    ['the same again', { through: 1, head: 9, entries: [{ records: [] }], restarted: false }],
+    ['a new beginning', { through: 1, head: 1, entries: [{ records: [] }], restarted: true }],
+  ])('a sender that answers at once with %s is asked once a second', async (_, lie) => {
+    const { hub, edge, clock, wires } = await setUp()
+    let asked = 0
+    wires.get(hubPeer)?.handlers.set(FEED_PROTOCOL, async () => {
+      asked += 1
+      if (asked > 100) throw new Error('asked without end')
+      return encodeFeedAnswer({ version: 1, epoch: 'hub-1', filter: 'any', ...lie })
+    })
+    edge.follow(hub)
+    await clock.advance(10_000)
+    expect(asked).toBeLessThanOrEqual(14)
+    await edge.reader[Symbol.asyncDispose]()
   })
 })

@@ -86,6 +86,36 @@ describe('gossip / read-back', () => {
     expect(answers[1]).toBeUndefined()
   })
 
+  test('who says the same again, or goes back, is waited for no longer', async () => {
+    const { clock, readBack, answers, ask } = setUp([EU])
+    readBack.start()
+    for (let page = 1; page <= 8; page += 1) {
+      readBack.onRead(EU, at(500 - page, 2_500))
+      await clock.advance(5_000)
+    }
+    ask()
+    await clock.advance(0)
+    expect(answers).toEqual([undefined])
+  })
+
+  test('a change before the network runs waits for it, for 10 s, and is told then', async () => {
+    const { clock, readBack, answers, ask } = setUp([EU])
+    ask()
+    await clock.advance(9_999)
+    expect(answers).toEqual([])
+    await clock.advance(1)
+    expect(answers).toEqual([expect.stringContaining('looks at what it found on its disk')])
+    ask()
+    await clock.advance(5_000)
+    readBack.start()
+    readBack.onRead(EU, at(1, 1))
+    await clock.advance(0)
+    expect(answers[1]).toBeUndefined()
+    expect(answers).toHaveLength(2)
+    await readBack[Symbol.asyncDispose]()
+    expect(clock.sleeping()).toBe(0)
+  })
+
   test('closing ends every wait', async () => {
     const { clock, readBack, answers, ask } = setUp()
     readBack.start()

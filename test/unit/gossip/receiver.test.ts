@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Verdict } from '../../../src/gossip/admission.ts'
+import type { ParkedVerdict } from '../../../src/gossip/park.ts'
 import type { PeerId } from '../../../src/record/peer-id.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
 import { timeOfMs } from '../../../src/record/time.ts'
@@ -113,7 +114,7 @@ describe('gossip / receiver', () => {
   })
 
   const FUTURE_MS = 3_600_000
-  const future = (node: GossipNode, at: number, name = 'hub'): Verdict => {
+  const future = (node: GossipNode, at: number, name = 'hub'): ParkedVerdict => {
     const last = timeOfMs(START_MS + FUTURE_MS + at)
     const identity = name === 'hub' ? node.author.identity : identityNamed(name)
     const reference = ref(`v${at}`)
@@ -179,6 +180,32 @@ describe('gossip / receiver', () => {
       event.kind === 'record-stored' ? [event.signed.record.reference] : [],
     )
     expect(stored).toEqual(['v1', 'v2', 'v3', 'v4', 'v5'])
+  })
+
+  test('a parked record that lost its right, or got it, holds up no other and is due in its time', async () => {
+    const { hub, edge } = await setUp()
+    const other = starTopology(['edge', 'second'], { realm: REALM })
+    const second = await openGossipNode(other, 'second', new Map())
+    const [lost, next] = [future(second, 1_000), future(hub, 2_000)]
+    const { signed } = future(hub, 3_000)
+    const rightCame: Verdict = { kind: 'parked', signed, reason: 'no-writer' }
+    await edge.receiver.receive([lost, next, rightCame], FROM_FEED)
+    const again = await openGossipNode(
+      starTopology(['edge'], { realm: REALM }),
+      'edge',
+      new Map(),
+      { clock: edge.clock, backend: edge.backend },
+    )
+    await again.receiver.openPark()
+    expect(again.receiver.nextDueMs()).toBe(START_MS + FUTURE_MS + 2_000 - 60_000)
+    edge.clock.jump(FUTURE_MS + 10_000)
+    await again.receiver.unpark()
+    const stored = again.happened.flatMap((event) =>
+      event.kind === 'record-stored' ? [event.signed.record.reference] : [],
+    )
+    expect(stored).toEqual(['v2000', 'v3000'])
+    expect(await parkedIds(again)).toEqual([lost.signed.id])
+    expect(again.receiver.nextDueMs()).toBeUndefined()
   })
 
   test('many parked records are all stored', async () => {

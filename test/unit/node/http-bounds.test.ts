@@ -142,14 +142,40 @@ describe('node / event loop', () => {
     }
     await clock.advance(5_000)
     expect(watch.isLate()).toBe(true)
+    const answers: boolean[] = []
+    const ask = () => void watch.isStillLate().then((answer) => answers.push(answer))
+    ask()
     await eventually(async () => {
       await systemClock.sleep(100)
       await clock.advance(5_000)
       return !watch.isLate()
     })
+    ask()
+    await clock.advance(0)
+    // It waited for a window in which the loop kept up.
+    expect(answers).toEqual([false, false])
     expect(messages).toEqual([
       'event loop is late: new uploads are put off',
       'event loop keeps up again',
     ])
+  })
+
+  test('a loop that stays late is waited for no longer than two windows', async () => {
+    const clock = createFakeClock()
+    const watch = createLoopWatch({ clock, logger: makeLog().logger }, { loopDelay: 60 })
+    ends.push(() => watch.close())
+    await systemClock.sleep(30)
+    const answers: boolean[] = []
+    for (let window = 0; window <= 3; window += 1) {
+      for (let at = 0; at < 3; at += 1) {
+        const until = performance.now() + 150
+        while (performance.now() < until);
+        await systemClock.sleep(1)
+      }
+      await clock.advance(5_000)
+      if (window === 0) void watch.isStillLate().then((answer) => answers.push(answer))
+      if (window === 1) expect(answers).toEqual([])
+    }
+    expect(answers).toEqual([true])
   })
 })

@@ -3,7 +3,7 @@ import { parseManifest } from '../../../src/oci/manifest.ts'
 import type { Tag } from '../../../src/oci/name.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
 import type { PulledManifest } from '../../../src/storage/content.ts'
-import type { LinkFiles } from '../../../src/storage/link-journal.ts'
+import { type LinkFiles, NO_LINK_FILES } from '../../../src/storage/link-journal.ts'
 import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
 import { makeImage, makeIndex, manifestsOf, type TestManifest } from '../../helpers/images.ts'
 import { openStorage, push, type StorageRig } from '../../helpers/storage-rig.ts'
@@ -205,6 +205,7 @@ describe('storage / content: what the mesh brings', () => {
 describe('storage / content: a crash', () => {
   test('between the commit and the link files loses neither: the next start writes the files', async () => {
     const failing: LinkFiles = {
+      ...NO_LINK_FILES,
       apply: async () => {
         throw new Error('the power went')
       },

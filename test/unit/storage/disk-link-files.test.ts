@@ -52,6 +52,7 @@ describe('link files on disk', () => {
     const changes = [write('a/b/link', 'one'), remove('a/b'), remove('a'), write('c/link', 'two')]
     await files.apply(changes)
     await files.apply(changes)
+    await files.makeDurable(changes)
     expect(await readdir(directory.path)).toEqual(['c'])
     expect(await read('c/link')).toBe(digestNamed('two'))
   })

@@ -10,6 +10,7 @@ import { digestNamed } from '../../helpers/writers.ts'
 /** Link files that note what they are told, fail while told to, and can be held up. */
 function createFiles() {
   const applied: string[] = []
+  const durable: string[] = []
   const state = { isFailing: false, gate: undefined as Promise<void> | undefined, tries: 0 }
   const files: LinkFiles = {
     apply: async (changes: readonly LinkChange[]) => {
@@ -18,8 +19,12 @@ function createFiles() {
       if (state.isFailing) throw new Error('no space left on device')
       applied.push(...changes.map(({ kind, path }) => `${kind} ${path}`))
     },
+    makeDurable: async (changes) => {
+      if (state.isFailing) throw new Error('no space left on device')
+      durable.push(...changes.map(({ kind, path }) => `${kind} ${path}`))
+    },
   }
-  return { files, applied, state }
+  return { files, applied, durable, state }
 }
 
 async function setUp(
@@ -97,6 +102,56 @@ describe('storage / link-journal', () => {
     expect(applied).toEqual(['write a', 'write b'])
     await clock.advance(50)
     expect([state.tries, applied.slice(2)]).toEqual([2, ['write c', 'write d']])
+  })
+
+  test('what was carried out is made durable and forgotten 35 s later, together, and not before', async () => {
+    const { index, open, applied, durable, clock } = await setUp()
+    const journal = open()
+    await journal.settled()
+    const write = (path: string) => index.transact((tx) => journal.write(tx, path, DIGEST))
+    await write('a')
+    await clock.advance(1_000)
+    await write('b')
+    await clock.advance(33_000)
+    expect([applied, durable]).toEqual([['write a', 'write b'], []])
+    expect(await index.page(PENDING, { limit: 10 })).toHaveLength(2)
+    await clock.advance(2_000)
+    await settle()
+    expect([applied, durable]).toEqual([
+      ['write a', 'write b'],
+      ['write a', 'write b'],
+    ])
+    expect(await index.page(PENDING, { limit: 10 })).toEqual([])
+    expect(clock.sleeping()).toBe(0)
+  })
+
+  test('what was carried out and is not durable yet is carried out again at the next start, in order', async () => {
+    const before = await setUp()
+    const journal = before.open()
+    await before.index.transact((tx) => journal.write(tx, 'a', DIGEST))
+    await before.clock.advance(50)
+    await before.index.transact((tx) => journal.remove(tx, 'a'))
+    await before.clock.advance(50)
+    expect(before.applied).toEqual(['write a', 'remove a'])
+    // The power is cut here.
+    const after = await setUp(before.backend)
+    await after.open().settled()
+    expect([after.applied, after.durable]).toEqual([
+      ['write a', 'remove a'],
+      ['write a', 'remove a'],
+    ])
+  })
+
+  test('many changes do not wait for the time to be over', async () => {
+    const { index, open, durable, clock } = await setUp()
+    const journal = open()
+    const paths = Array.from({ length: 4_096 }, (_, at) => `path ${at}`)
+    await Promise.all(paths.map((path) => index.transact((tx) => journal.write(tx, path, DIGEST))))
+    await clock.advance(50)
+    await settle()
+    await expect.poll(() => durable.length).toBe(4_096)
+    expect(await index.page(PENDING, { limit: 10 })).toEqual([])
+    await journal[Symbol.asyncDispose]()
   })
 
   test('who waits for the end does not wait for more to gather', async () => {

@@ -75,6 +75,22 @@ describe('storage / sign-adopted', () => {
     expect(entryOf(rig, 'part')?.history).toEqual([])
   })
 
+  test('what is kept under another name while it signs is signed too, wherever its name stands', async () => {
+    await using rig = await openStorage()
+    await adopt(rig, image, ['a', ...Array.from({ length: 150 }, (_, at) => `v${at}`)])
+    let isMoved = false
+    rig.events.on('record-stored', async () => {
+      if (isMoved) return
+      isMoved = true
+      await rig.index.transact((tx) =>
+        rig.adopted.keep(tx, REPO, 'a', { digest: image.digest, coverage: 'all', isAdopted: true }),
+      )
+    })
+    await sign(rig)
+    expect(entryOf(rig, adoptedName(ref('a') as Tag, 'hub'))?.history).toHaveLength(1)
+    expect(isUnsigned(rig.index)).toBe(false)
+  })
+
   test('a crash in the middle costs nothing: what has a record is not signed again', async () => {
     await using rig = await openStorage()
     await adopt(

@@ -8,7 +8,7 @@ import { createIndexDb, type IndexDb } from '../../../src/storage/index-db.ts'
 import { UPLOAD } from '../../../src/storage/index-tables.ts'
 import { createMemoryBlobStore, createMemoryDisk } from '../../../src/storage/memory-blob-store.ts'
 import { createUploadSessions, type LinkBlob } from '../../../src/storage/upload-sessions.ts'
-import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
 import { openMemoryBackend } from '../../helpers/storage-rig.ts'
 import { makeTemporaryDirectory } from '../../helpers/temporary-directory.ts'
 
@@ -252,6 +252,49 @@ describe('upload sessions', () => {
     expect((await blobs.stages()).map(({ name }) => String(name)).sort()).toEqual(
       [fresh, atWork].sort(),
     )
+  })
+
+  it('whoever asks for a session while it expires or is cancelled is told that it is gone, not to wait', async () => {
+    const { uploads, blobs, clock } = await makeSessions()
+    const ids = [await uploads.begin(REPOSITORY), await uploads.begin(REPOSITORY)]
+    for (const id of ids) await uploads.append(REPOSITORY, id, once(BYTES))
+    const listed = await uploads.list()
+    await clock.advance(HOUR_MS)
+    const [one, other] = listed
+    if (one === undefined || other === undefined) throw new Error('two sessions')
+    const slow = Promise.withResolvers<void>()
+    const stage = blobs.stage
+    blobs.stage = async (name) => {
+      await slow.promise
+      return stage(name)
+    }
+    const ending = [uploads.expire(one), uploads.cancel(REPOSITORY, other.id)]
+    await settle()
+    await expect(uploads.cancel(REPOSITORY, one.id)).rejects.toMatchObject({ status: 404 })
+    await expect(uploads.append(REPOSITORY, other.id, once(BYTES))).rejects.toMatchObject({
+      status: 404,
+    })
+    slow.resolve()
+    expect(await Promise.all(ending)).toEqual([true, undefined])
+    expect(await blobs.stages()).toEqual([])
+  })
+
+  it('a session that could not be removed is there again', async () => {
+    const { uploads, blobs } = await makeSessions()
+    const id = await uploads.begin(REPOSITORY)
+    await uploads.append(REPOSITORY, id, once(BYTES))
+    const stage = blobs.stage
+    blobs.stage = async (name) => ({
+      ...(await stage(name)),
+      discard: async () => {
+        throw new Error('an input/output error')
+      },
+    })
+    await expect(uploads.cancel(REPOSITORY, id)).rejects.toThrow('input/output')
+    blobs.stage = stage
+    expect(await uploads.offset(REPOSITORY, id)).toBe(BYTES.length)
+    await uploads.cancel(REPOSITORY, id)
+    expect(await uploads.list()).toEqual([])
   })
 
   describe('at the bound', () => {

@@ -19,6 +19,8 @@ const [layer = { digest: image.digest, bytes: image.bytes }] = image.blobs.slice
 async function setUp({ isUp = true } = {}) {
   const rig = await openStorage({ writer: 'edge' })
   await push(rig, REPO, 'v1', image)
+  // So that whatever waits for time from here on is the repairer.
+  await rig.links.settled()
   const { damage, index, blobs, events, clock, disk } = rig
   const holder = createScriptedHolder([image])
   const neighbour = { isUp }
@@ -118,6 +120,7 @@ describe('worker / repairer', () => {
     await cut()
     await rig.content.deleteManifest(REPO, image.digest)
     await rig.content.unlinkBlob(REPO, layer.digest)
+    await rig.links.settled()
     repairer.start()
     await settle()
     expect(rig.index.get(DAMAGED, layer.digest)).toBeDefined()
