@@ -42,7 +42,7 @@ describe('admin / live stream', () => {
     await settle()
     // What follows at once comes in the same write.
     events.emit({ kind: 'neighbour-down', node: 'hub' as NodeName })
-    await clock.advance(10)
+    while (clock.step(clock.now() + 10)) await settle()
     expect(await up).toBe('event: neighbour-up\ndata: {"kind":"neighbour-up","node":"hub"}')
     expect(await blocks.next()).toBe(
       'event: neighbour-down\ndata: {"kind":"neighbour-down","node":"hub"}',
