@@ -52,7 +52,7 @@ export async function makeDirectoryDurably(path: string): Promise<void> {
 }
 
 /** Makes the directory and its parents. @returns the directories that have a new name in them, the lowest first. */
-export async function makeDirectory(path: string): Promise<readonly string[]> {
+async function makeDirectory(path: string): Promise<readonly string[]> {
   const first = await mkdir(path, { recursive: true })
   if (first === undefined) return []
   // `first` is the topmost one that was made: from there down every parent has a new entry.

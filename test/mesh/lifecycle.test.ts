@@ -187,7 +187,7 @@ test('SIGTERM in the middle of an adoption ends the node with exit code 0, and t
   const hq = mesh.node('hq')
   const layout = distributionLayout(hq.dataDirectory)
   const image = makeImage('found')
-  const repositories = Array.from({ length: 1_000 }, (_, at) => `demo/found-${at}`)
+  const repositories = Array.from({ length: 400 }, (_, at) => `demo/found-${at}`)
   for (const repository of repositories) await layout.putImage(repository, 'v1', image)
   const starting = hq.start()
   starting.catch(() => {})

@@ -66,6 +66,14 @@ describe('simulator / a topology of many nodes', () => {
     expect(seconds[2]).toBeLessThan((2 + 9) * size + 1)
   })
 
+  test('news takes half a round trip, a manifest and its blobs one each', async () => {
+    const fast = { linkRate: 1e12, nodeRate: 1e12, quietMinutes: 0 }
+    const { pushes } = await simulate('master-slave', { ...fast, roundTripMs: 1_000 })
+    const level = pushes[0]?.levels.find((one) => one.level === 1)
+    // BLOBS_AT_ONCE is three: five blobs take two rounds.
+    expect(level?.firstMs).toBeCloseTo(500 + 1_000 + 2 * 1_000, -1)
+  })
+
   test('each link of a tree carries the news once, and what is quiet carries none', async () => {
     const { links, pushes, quiet } = await simulate('hierarchical')
     const [push] = pushes

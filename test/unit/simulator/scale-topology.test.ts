@@ -61,6 +61,11 @@ describe('simulator / topology of many nodes', () => {
     expect(neighboursOf(topology, 'a-2x' as NodeName)).toEqual(['hub'])
   })
 
+  test('a center to which its leaves send stays single', () => {
+    const text = BOTH_WAYS.replace('flow: both', 'flow: in')
+    expect(scaleTopology(parsed(text), 5).repeated).toEqual(named('a a-2'))
+  })
+
   test('all nodes have keys of their own, and another number of nodes is another topology', () => {
     const { topology } = scaleTopology(shipped('mesh'), 40)
     const keys = new Set([...topology.nodes.values()].map(({ peerId }) => peerId))

@@ -78,15 +78,13 @@ describe('storage / sign-adopted', () => {
   test('what is kept under another name while it signs is signed too, wherever its name stands', async () => {
     await using rig = await openStorage()
     await adopt(rig, image, ['a', ...Array.from({ length: 150 }, (_, at) => `v${at}`)])
-    let isMoved = false
-    rig.events.on('record-stored', async () => {
-      if (isMoved) return
-      isMoved = true
-      await rig.index.transact((tx) =>
-        rig.adopted.keep(tx, REPO, 'a', { digest: image.digest, coverage: 'all', isAdopted: true }),
-      )
+    let moving: Promise<void> | undefined
+    rig.events.on('record-stored', () => {
+      const held = { digest: image.digest, coverage: 'all', isAdopted: true } as const
+      moving ??= rig.index.transact((tx) => rig.adopted.keep(tx, REPO, 'a', held))
     })
     await sign(rig)
+    await moving
     expect(entryOf(rig, adoptedName(ref('a') as Tag, 'hub'))?.history).toHaveLength(1)
     expect(isUnsigned(rig.index)).toBe(false)
   })
