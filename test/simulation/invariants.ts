@@ -19,6 +19,8 @@ export async function checkChanged(world: World): Promise<void> {
   for (const node of world.nodes.values()) {
     const memory = world.memory.of(node)
     if (!memory.isChanged || node.core === undefined || node.disk.isFull) continue
+    // A batch that failed may be on the disk after all: nobody has heard of its records.
+    if (world.plot.fillsDisks) await world.memory.reread(node)
     memory.isChanged = false
     await checkServed(world, node, node.core)
   }
