@@ -59,6 +59,7 @@ testWith(['docker-registry'])(
       [
         'found 3 repositories: 9 manifests, 21 blob links, 3 tags',
         'new in the index: 9 manifests, 21 blob links, 3 tags',
+        'nothing is signed yet: a node that may write these repositories does that at its next start',
         '',
       ].join('\n'),
     )

@@ -71,7 +71,7 @@ export function createActions(world: World): Actions {
 
   /** As the registry calls it: a writer that has just started reads back first what it signed before. */
   const changesOf = (core: NonNullable<SimNode['core']>) =>
-    signedChanges(core.content, core.signing)
+    signedChanges(core.content, world.plot.isClockBlind ? core.readBack : core.signing)
 
   async function pushAt(
     node: SimNode,

@@ -34,6 +34,12 @@ export function createFaults(world: World): Faults {
     if (a !== b) hub.setLink(peerOf(a), peerOf(b), isUp)
   }
 
+  function setClock(node: SimNode, offsetMs: number): void {
+    const atMs = world.clock.now()
+    memory.of(node).clockMoved = { atMs, wasMs: atMs + node.clockOffsetMs }
+    node.clockOffsetMs = offsetMs
+  }
+
   /** An earlier state comes back, or nothing: of the index, of the blobs or of both. */
   async function loseDiskOf(node: SimNode): Promise<void> {
     node.crash()
@@ -107,14 +113,14 @@ export function createFaults(world: World): Faults {
       if (!plot.movesClocks) return
       const node = random.pick([...nodes.values()])
       const jump = random.pick(JUMPS_MS) * (random.fraction() < 0.5 ? -1 : 1)
-      node.clockOffsetMs = random.fraction() < 0.3 ? 0 : jump
+      setClock(node, random.fraction() < 0.3 ? 0 : jump)
       tell(`the clock of ${node.name} is ${node.clockOffsetMs / SECOND_MS} s off`)
     },
     heal: async () => {
       hub.options.dropRate = 0
       hub.options.corruptRate = 0
       for (const node of nodes.values()) {
-        node.clockOffsetMs = 0
+        setClock(node, 0)
         node.disk.isFull = false
         node.disk.fullAfter = Number.POSITIVE_INFINITY
         node.process?.life.endAt(Number.POSITIVE_INFINITY, false)

@@ -78,11 +78,11 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: {},
   },
   {
-    what: 'what was wanted and not held is not looked for after a restart',
+    what: 'a key that has news while others are looked at is forgotten',
     file: 'src/worker/dispatcher.ts',
-    from: 'else consider(entry.key)',
-    to: '',
-    faults: { diesAtCalls: true, stepMs: 3_000, dropRate: 0.6 },
+    from: 'waiting.add(keyText(key))',
+    to: 'if (running === undefined) waiting.add(keyText(key))',
+    faults: {},
   },
   {
     what: 'a delete is applied at a node that is no writer',
@@ -131,7 +131,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/gossip/receiver.ts',
     from: "    if (outcome === 'parked' && reason === 'future') {",
     to: "    if (reason === 'future') logicalClock.observe(signed.record.time)\n    if (outcome === 'parked' && reason === 'future') {",
-    faults: { movesClocks: true, realm: 'mesh', stepMs: 3_000 },
+    faults: { movesClocks: true, isClockBlind: true, realm: 'mesh', stepMs: 3_000 },
   },
   {
     what: 'a parked record is not looked at when its time has come',

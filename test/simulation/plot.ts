@@ -17,6 +17,8 @@ export interface Plot {
   /** A durable write takes up to so long, simulated milliseconds. */
   readonly slowMs: number
   readonly movesClocks: boolean
+  /** Writers sign also while their clock is wrong, as programs do that have not noticed: the others must bear it. */
+  readonly isClockBlind: boolean
   /** Links carry one way only. */
   readonly hasOneWay: boolean
   /** Processes die at a call of a port, before or after it took effect. */
@@ -32,6 +34,7 @@ const SHARE = {
   fillsDisks: 0.25,
   slow: 0.3,
   movesClocks: 0.3,
+  isClockBlind: 0.5,
   hasOneWay: 0.4,
   diesAtCalls: 0.5,
   isAttacked: 0.3,
@@ -53,6 +56,7 @@ export function plotOf(random: SeededRandom): Plot {
     hasOneWay: has(SHARE.hasOneWay),
     diesAtCalls: has(SHARE.diesAtCalls),
     isAttacked: has(SHARE.isAttacked),
+    isClockBlind: has(SHARE.isClockBlind),
   }
 }
 

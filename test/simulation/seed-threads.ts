@@ -23,6 +23,8 @@ export async function runSeeds(
 ): Promise<void> {
   let next = first
   let mayGoOn = true
+  /** Nobody waits for a seed when enough is known. */
+  const stopped = Promise.withResolvers<'stopped'>()
   const take = () => (mayGoOn && next < first + count ? next++ : undefined)
   const start = () => {
     const workerData = mutation === undefined ? {} : { mutation }
@@ -32,13 +34,15 @@ export async function runSeeds(
     let worker = start()
     try {
       for (let seed = take(); seed !== undefined; seed = take()) {
-        const outcome = await run(worker, seed, limitMs)
+        const outcome = await Promise.race([run(worker, seed, limitMs), stopped.promise])
+        if (outcome === 'stopped') return
         if (outcome === undefined) {
           await worker.terminate()
           worker = start()
         }
         const error = `no end after ${limitMs / 1000} s: it goes round without a wait`
         mayGoOn = onOutcome(outcome ?? { seed, realm: 'unknown', error, story: [] }) && mayGoOn
+        if (!mayGoOn) stopped.resolve('stopped')
       }
     } finally {
       await worker.terminate()
@@ -63,7 +67,7 @@ function run(worker: Worker, seed: number, limitMs: number): Promise<SeedOutcome
       worker.off('error', onError)
       worker.off('message', onMessage)
       resolve(undefined)
-    }, limitMs)
+    }, limitMs).unref()
     worker.once('error', onError)
     worker.once('message', onMessage)
     worker.postMessage(seed)
