@@ -12,6 +12,8 @@ export interface SimDisk {
   readonly disk: MemoryDisk
   /** Writes fail. */
   isFull: boolean
+  /** A batch of the index has failed at some time. */
+  hasFailed: boolean
   /** It fills up with so many more batches of the index. */
   fullAfter: number
   /** A durable write takes up to so long, simulated milliseconds. */
@@ -42,6 +44,7 @@ export async function createSimDisk(): Promise<SimDisk> {
     },
     disk,
     isFull: false,
+    hasFailed: false,
     fullAfter: Number.POSITIVE_INFINITY,
     slowMs: 0,
     copy: async () => {
@@ -102,6 +105,7 @@ export function backendOver(
     if (sim.fullAfter < 0) sim.isFull = true
     if (!sim.isFull) return backend.batch(operations)
     torn = operations
+    sim.hasFailed = true
     throw noSpace()
   }
   const open = async () => {

@@ -144,7 +144,7 @@ async function checkHeld(world: World, node: SimNode, entries: readonly Entry[])
   }
   const ended = ['done', 'superseded', 'gone']
   const open = (core?.queue.list() ?? []).filter(({ state }) => !ended.includes(state))
-  const odd = open.find(({ id, state }) => state !== 'waiting' || !lost.has(id))
+  const odd = open.find(({ id }) => !lost.has(id))
   if (odd !== undefined) throw new Error(`${name} still has a job: ${JSON.stringify(odd)}`)
 }
 
