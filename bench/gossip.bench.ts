@@ -39,10 +39,10 @@ const CATCH_UP_MS = 600_000
 const flags = ['--log-level', 'warn']
 const small = (seed: string) => makeImage(seed, { layers: 1, layerBytes: 1_024 })
 
-const times = (values_: readonly number[]) => ({
-  p50Ms: short(median(values_)),
-  p99Ms: short(quantile(values_, 0.99)),
-  maxMs: short(Math.max(...values_)),
+const times = (ms: readonly number[]) => ({
+  p50Ms: short(median(ms)),
+  p99Ms: short(quantile(ms, 0.99)),
+  maxMs: short(Math.max(...ms)),
 })
 const cpuOf = (mesh: MeshProcess) =>
   Object.fromEntries(mesh.nodes.map(({ name, pid }) => [name, cpuSeconds(pid ?? 0)]))
@@ -109,12 +109,7 @@ async function onLoopback() {
     pushedS: short(pushedMs / 1_000),
     convergedS: short(convergedMs / 1_000),
     tagsPerS: short((images.length / convergedMs) * 1_000),
-    cpuMsPerTag: Object.fromEntries(
-      Object.entries(spent(mesh, beforeBurst, images.length / 1_000)).map(([name, ms]) => [
-        name,
-        ms,
-      ]),
-    ),
+    cpuMsPerTag: spent(mesh, beforeBurst, images.length / 1_000),
   }
   for (const one_ of pushers) await one_[Symbol.asyncDispose]()
   return { idleMiB, push2KiB: times(one), cpuSPerPush: cpuPerPush, push256MiB: times(large), burst }

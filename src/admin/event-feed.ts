@@ -5,6 +5,7 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobState, JobView, MeshEvent } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
+import { createNap } from '../lib/nap.ts'
 
 export type FeedItem =
   | { readonly kind: 'event'; readonly event: MeshEvent }
@@ -28,9 +29,6 @@ const MAX_WAITING = 1_000
 /** A beat after so much silence, milliseconds: common proxies cut a connection that says nothing for 30 s. */
 const BEAT_MS = 15_000
 
-/** Why a silence ends. Made once: an error notes the stack, which costs more than the event. */
-const NEWS = new Error('there is news')
-
 export function createEventFeed({
   events,
   clock,
@@ -42,7 +40,7 @@ export function createEventFeed({
   /** Jobs told of in the last PACE_MS: the state that was told, and the newest change since. */
   const paced = new Map<string, { state: JobState; newest?: JobView | undefined }>()
   const over = new AbortController()
-  let wake = () => {}
+  const nap = createNap({ clock })
 
   function push(event: MeshEvent): void {
     waiting.push({ kind: 'event', event })
@@ -51,7 +49,7 @@ export function createEventFeed({
       waiting.splice(0, waiting.length, { kind: 'cut', reason })
       end()
     }
-    wake()
+    nap.wake()
   }
 
   function tellOfJob(job: JobView): void {
@@ -83,7 +81,7 @@ export function createEventFeed({
     unsubscribe()
     paced.clear()
     over.abort(new DOMException('the live stream is over', 'AbortError'))
-    wake()
+    nap.wake()
   }
 
   const unsubscribe = events.onAny((event) => {
@@ -91,22 +89,12 @@ export function createEventFeed({
     else push(event)
   })
 
-  /** Resolves with true when nothing came for BEAT_MS. */
-  async function isSilent(): Promise<boolean> {
-    const timer = new AbortController()
-    wake = () => timer.abort(NEWS)
-    return clock.sleep(BEAT_MS, { signal: timer.signal }).then(
-      () => true,
-      () => false,
-    )
-  }
-
   return {
     next: async () => {
       for (;;) {
         const item = waiting.shift()
         if (item !== undefined || over.signal.aborted) return item
-        if (await isSilent()) return { kind: 'beat' }
+        if (await nap.take(BEAT_MS)) return { kind: 'beat' }
       }
     },
     ready: () => waiting.splice(0),

@@ -1,6 +1,7 @@
 /** The metrics of a node, for Prometheus: what happened since the start is counted here, what is now is looked up when asked. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { EventBus } from '../events/event-bus.ts'
+import { isEnd } from '../queue/job-machine.ts'
 import type { ConvergenceView } from './convergence-view.ts'
 import { JOB_STATES, type StatusView } from './views.ts'
 
@@ -11,7 +12,7 @@ export interface MetricsDeps {
 }
 
 /** States in which a job is there; the others are ends, which are counted. */
-const OPEN_STATES = JOB_STATES.slice(0, 4)
+const OPEN_STATES = JOB_STATES.filter((state) => !isEnd(state))
 
 /** @returns what answers a scrape, in the text format of Prometheus. Names are listed in docs/OPERATIONS.md. */
 export function createMetrics({ events, status, convergence }: MetricsDeps): () => Promise<string> {
@@ -92,7 +93,7 @@ function countEvents(events: EventBus, registers: Registry[]): void {
   const ended = counter('jobs_ended', 'Transfers that ended, by outcome', ['outcome'])
   const deferred = counter('job_deferrals', 'Tries that ended in vain, by cause', ['cause'])
   events.on('job-changed', ({ job: { state, cause } }) => {
-    if (!OPEN_STATES.includes(state)) ended.inc({ outcome: state })
+    if (isEnd(state)) ended.inc({ outcome: state })
     if (state === 'waiting' && cause !== undefined) deferred.inc({ cause })
   })
   const blobs = counter('fetched_blobs', 'Blobs fetched and verified', ['source'])

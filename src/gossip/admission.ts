@@ -2,6 +2,7 @@
 import { decodeRecord } from '../record/record-codec.ts'
 import type { SignedRecord } from '../record/tag-record.ts'
 import { type LogicalClock, msOfTime } from '../record/time.ts'
+import type { Filter } from '../topology/flow.ts'
 import { mayWrite } from '../topology/origins.ts'
 import type { Topology } from '../topology/topology.ts'
 
@@ -27,6 +28,13 @@ export const MAX_AHEAD_MS = 60_000
  * on from its newest time. It moves the logical clock no further than it stands, but for this.
  */
 const MAX_STEP_MS = 1
+
+/** Each end of a link enforces its own file: what this node's does not let through from a neighbour is not taken. */
+export function takenFrom(verdicts: readonly Verdict[], own: Filter): readonly Verdict[] {
+  return verdicts.filter(
+    (verdict) => verdict.kind === 'invalid' || own.reads(verdict.signed.record.repository),
+  )
+}
 
 export interface AdmissionDeps {
   readonly topology: Topology

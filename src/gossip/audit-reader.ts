@@ -11,7 +11,7 @@ import { CURSOR, type EntryRow, PARKED } from '../storage/index-tables.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { Filter, Naming } from '../topology/flow.ts'
 import type { NodeName } from '../topology/topology.ts'
-import type { Admission, Verdict } from './admission.ts'
+import { type Admission, takenFrom, type Verdict } from './admission.ts'
 import {
   AUDIT_PROTOCOL,
   type AuditAnswer,
@@ -169,9 +169,7 @@ export function createAuditReader(deps: AuditReaderDeps): AuditReader {
 
   async function store(run: Run, records: readonly Uint8Array[], found: Found): Promise<void> {
     const verdicts = records.map((bytes) => admission.check(bytes))
-    const taken = verdicts.filter(
-      (verdict) => verdict.kind === 'invalid' || run.own.reads(verdict.signed.record.repository),
-    )
+    const taken = takenFrom(verdicts, run.own)
     for (const { record } of taken.flatMap((verdict) => newsOf(verdict) ?? [])) {
       const { repository, reference } = record
       const isTold = found.keys.some(

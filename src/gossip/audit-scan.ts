@@ -4,9 +4,10 @@
  */
 import { createHash } from 'node:crypto'
 import { isDigest } from '../oci/name.ts'
-import { visibleOf } from '../record/history.ts'
+import { newestOf } from '../record/history.ts'
 import { parseKeyText } from '../record/tag-record.ts'
 import type { IndexDb } from '../storage/index-db.ts'
+import { pagesOf } from '../storage/index-pages.ts'
 import { ENTRY, type EntryRow } from '../storage/index-tables.ts'
 import { historyOf } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
@@ -43,18 +44,14 @@ export async function* scanEntries(
   { index, naming }: ScanDeps,
   { after, until, filter, through = Number.MAX_SAFE_INTEGER }: ScanRange,
 ): AsyncGenerator<ScannedEntry> {
-  for (let from = after; ; ) {
-    // No key lies between a key and itself followed by NUL.
-    const below = until === undefined ? {} : { below: `${until}\0` }
-    const page = await index.page(ENTRY, { after: from, limit: PAGE, ...below })
+  // No key lies between a key and itself followed by NUL.
+  const below = until === undefined ? {} : { below: `${until}\0` }
+  for await (const page of pagesOf(index, ENTRY, { after, limit: PAGE, ...below })) {
     for (const [key, row] of page) {
       if (row.records.length === 0 || row.number > through) continue
       if (filter !== undefined && !(await passes(filter, naming, key, row))) continue
       yield { key, row, hash: hashOf(key, row) }
     }
-    const last = page.at(-1)
-    if (last === undefined || page.length < PAGE) return
-    from = last[0]
   }
 }
 
@@ -69,8 +66,7 @@ async function passes(
   if (!filter.reads(key.repository)) return false
   if (!isDigest(key.reference) && (await filter.passes(key, naming))) return true
   const history = historyOf(row)
-  const newest = visibleOf(history)?.record ?? history[0]?.record
-  return filter.passes(itemOf(key, newest), naming)
+  return filter.passes(itemOf(key, newestOf(history)), naming)
 }
 
 function hashOf(key: string, { records }: EntryRow): Buffer {

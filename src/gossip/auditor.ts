@@ -5,6 +5,7 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { createNap, type Nap } from '../lib/nap.ts'
 import type { Random } from '../lib/random.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import type { NodeName } from '../topology/topology.ts'
@@ -33,7 +34,7 @@ interface Watch {
   /** Of the neighbour's feed, now and at the last audit. */
   epoch: string
   auditedEpoch: string | undefined
-  wake: () => void
+  readonly nap: Nap
   done: Promise<void>
 }
 
@@ -67,11 +68,8 @@ export function createAuditor(
 
   /** Until the time is over, or the neighbour's feed has another epoch. */
   async function rest(watch: Watch, ms: number): Promise<void> {
-    const woken = new AbortController()
-    watch.wake = () => woken.abort()
-    const signal = AbortSignal.any([woken.signal, stop.signal])
-    await clock.sleep(ms, { signal }).catch(() => {})
-    if (woken.signal.aborted && !stop.signal.aborted) {
+    const isOver = await watch.nap.take(ms, { signal: stop.signal })
+    if (!isOver && !stop.signal.aborted) {
       await clock.sleep(SOON_MS * random.fraction(), { signal: stop.signal }).catch(() => {})
     }
   }
@@ -93,10 +91,11 @@ export function createAuditor(
       if (watch !== undefined) {
         const isNew = watch.epoch !== epoch
         watch.epoch = epoch
-        if (isNew) watch.wake()
+        if (isNew) watch.nap.wake()
       } else if (peer !== undefined) {
         const done = Promise.resolve()
-        const fresh: Watch = { epoch, auditedEpoch: undefined, wake: () => {}, done }
+        const nap = createNap({ clock })
+        const fresh: Watch = { epoch, auditedEpoch: undefined, nap, done }
         watching.set(node, fresh)
         fresh.done = run(node, peer, fresh)
       }

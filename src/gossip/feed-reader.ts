@@ -14,7 +14,7 @@ import type { IndexDb } from '../storage/index-db.ts'
 import { CURSOR, type CursorRow } from '../storage/index-tables.ts'
 import type { Filter } from '../topology/flow.ts'
 import type { NodeName } from '../topology/topology.ts'
-import type { Admission } from './admission.ts'
+import { type Admission, takenFrom } from './admission.ts'
 import {
   decodeFeedAnswer,
   encodeFeedRequest,
@@ -173,10 +173,7 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
     const verdicts = answer.entries.flatMap(({ records }) =>
       records.map((bytes) => admission.check(bytes)),
     )
-    // Each end enforces its own file: what this one does not let through is not taken.
-    const taken = verdicts.filter(
-      (verdict) => verdict.kind === 'invalid' || own.reads(verdict.signed.record.repository),
-    )
+    const taken = takenFrom(verdicts, own)
     const { epoch, through: number } = answer
     const cursor: CursorRow = { filter: joined(answer.filter, own), epoch, number }
     await receiver.receive(taken, { via: 'feed', from: node }, (tx, leftOut) => {

@@ -3,8 +3,9 @@
  * when nothing is new, the answer waits for news. The sender decides what a neighbour may see.
  */
 import type { Clock } from '../lib/clock.ts'
+import { createNap } from '../lib/nap.ts'
 import type { Reading } from '../peers/reading.ts'
-import { visibleOf } from '../record/history.ts'
+import { newestOf } from '../record/history.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import type { Entry, Ledger } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
@@ -23,8 +24,6 @@ import type { Network } from './network.ts'
 
 /** Bytes of records in one answer: half a frame, so that the last entry may still be a large one. */
 const MAX_PAGE_BYTES = 512 * 1024
-/** Why a wait ends early. Made once: an error notes the stack, which costs more than the wait. */
-const NEWS = new Error('there is news')
 /** Entries read from the index at a time. */
 const SCAN = 256
 
@@ -111,22 +110,17 @@ export function createFeedServer({
   async function passes(entry: Entry, filter: Filter): Promise<boolean> {
     // Adopted: there is nothing to tell of it.
     if (entry.history.length === 0) return false
-    const newest = visibleOf(entry.history)?.record ?? entry.history[0]?.record
-    return filter.passes(itemOf(entry.key, newest), naming)
+    return filter.passes(itemOf(entry.key, newestOf(entry.history)), naming)
   }
 
   /** Waits until the head moves past a number, or the time is over. */
   async function news(after: number, ms: number, signal: AbortSignal): Promise<void> {
     if (ledger.head() > after) return
-    const over = new AbortController()
-    const stop = ledger.onAdvance(() => over.abort(NEWS))
-    try {
-      await clock.sleep(ms, { signal: AbortSignal.any([over.signal, signal]) })
-    } catch {
-      signal.throwIfAborted()
-    } finally {
-      stop()
-    }
+    const nap = createNap({ clock })
+    const stop = ledger.onAdvance(nap.wake)
+    await nap.take(ms, { signal })
+    stop()
+    signal.throwIfAborted()
   }
 
   network.handle(FEED_PROTOCOL, (frame, { peer, signal }) =>

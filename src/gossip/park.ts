@@ -6,6 +6,7 @@ import { decodeStoredRecord } from '../record/record-codec.ts'
 import type { SignedRecord } from '../record/tag-record.ts'
 import type { Time } from '../record/time.ts'
 import type { IndexDb, Transaction } from '../storage/index-db.ts'
+import { pagesOf } from '../storage/index-pages.ts'
 import { PARKED, type ParkedRow } from '../storage/index-tables.ts'
 import type { ParkReason, Verdict } from './admission.ts'
 
@@ -98,15 +99,11 @@ export function createPark({ index }: { readonly index: IndexDb }): Park {
 
   return {
     open: async (reasonNow) => {
-      for (let after = ''; ; ) {
-        const page = await index.page(PARKED, { after, limit: PAGE })
+      for await (const page of pagesOf(index, PARKED, { limit: PAGE })) {
         for (const [, { bytes, reason }] of page) {
           const signed = decodeStoredRecord(bytes)
           add(rowOf({ kind: 'parked', signed, reason: reasonNow(signed) ?? reason }))
         }
-        const last = page.at(-1)
-        if (last === undefined) return
-        after = last[0]
       }
     },
     takes: (verdict) => !parked.has(verdict.signed.id) && !isFull(rowOf(verdict)),

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { napUntil } from '../lib/nap.ts'
 import type { NodeName } from '../topology/topology.ts'
 import type { ReadProgress } from './feed-reader.ts'
 
@@ -77,10 +78,7 @@ export function createReadBack(
 
   async function isStarted(): Promise<boolean> {
     if (running !== undefined) return true
-    const over = new AbortController()
-    const timeUp = clock.sleep(START_MS, { signal: over.signal }).catch(() => {})
-    await Promise.race([started.promise, timeUp])
-    over.abort()
+    await napUntil(started.promise, START_MS, { clock })
     return running !== undefined || isOpen || stop.signal.aborted
   }
 

@@ -2,6 +2,7 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { createNap } from '../lib/nap.ts'
 import type { MeshTime } from '../peers/mesh-time.ts'
 import type { Receiver } from './receiver.ts'
 
@@ -22,18 +23,15 @@ export async function unparkInTime(
   { receiver, meshTime, events, clock, logger }: UnparkDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  let wake = () => {}
-  meshTime.onJump(() => wake())
+  const nap = createNap({ clock })
+  meshTime.onJump(nap.wake)
   // It may be due before the one that is waited for.
-  events.on('record-parked', () => wake())
+  events.on('record-parked', nap.wake)
 
   while (!signal.aborted) {
     const dueMs = receiver.nextDueMs()
     const leftMs = dueMs === undefined ? UNPARK_MS : dueMs - meshTime.now()
-    const over = new AbortController()
-    wake = () => over.abort()
-    const ms = Math.min(UNPARK_MS, Math.max(MIN_PAUSE_MS, leftMs))
-    await clock.sleep(ms, { signal: AbortSignal.any([signal, over.signal]) }).catch(() => {})
+    await nap.take(Math.min(UNPARK_MS, Math.max(MIN_PAUSE_MS, leftMs)), { signal })
     if (signal.aborted) return
     const nextMs = receiver.nextDueMs()
     if (nextMs === undefined || nextMs > meshTime.now()) continue

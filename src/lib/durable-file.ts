@@ -1,6 +1,6 @@
 /** Files that survive a power cut: written beside, made durable, renamed, and the rename made durable too. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Replaces the file as a whole: readers see the old or the new bytes, never half of them. */
@@ -64,19 +64,28 @@ async function makeDirectory(path: string): Promise<readonly string[]> {
   return parents
 }
 
-/** Bytes of one write of a probe. */
-const PROBE_PIECE = 1024 * 1024
+/** Bytes of one write of what only takes space. */
+const FILL_PIECE = 1024 * 1024
+
+/** Writes so many bytes that mean nothing and do not compress: some file systems would store zeros in no space at all. */
+export async function fillFile(
+  file: Pick<FileHandle, 'writeFile'>,
+  bytes: number,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const piece = randomBytes(Math.min(bytes, FILL_PIECE))
+  for (let left = bytes; left > 0; left -= piece.length) {
+    signal?.throwIfAborted()
+    await file.writeFile(piece.subarray(0, left))
+  }
+}
 
 /** Resolves when `bytes` could be written to a new file at `path` and made durable; the file goes again. @throws the disk's error */
 export async function probeDisk(path: string, bytes: number): Promise<void> {
-  // Bytes that do not compress: some file systems would store zeros in no space at all.
-  const piece = randomBytes(Math.min(bytes, PROBE_PIECE))
   try {
     const file = await open(path, 'w')
     try {
-      for (let left = bytes; left > 0; left -= piece.length) {
-        await file.writeFile(piece.subarray(0, left))
-      }
+      await fillFile(file, bytes)
       await file.sync()
     } finally {
       await file.close()

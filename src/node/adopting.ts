@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { napUntil } from '../lib/nap.ts'
 import { type AdoptionDeps, adopt } from '../storage/adoption.ts'
 import { isUnsigned, type SignAdoptedDeps, signAdopted } from '../storage/sign-adopted.ts'
 
@@ -78,11 +79,7 @@ export function startAdopting(
     if (neighbours.length > 0) {
       logger.info({ neighbours }, 'adopted content is signed when these neighbours were read')
     }
-    const isRead = new AbortController()
-    const either = AbortSignal.any([isRead.signal, signal])
-    const timeUp = deps.clock.sleep(SIGN_AFTER_MS, { signal: either }).catch(() => {})
-    await Promise.race([deps.readBack.complete(), timeUp])
-    isRead.abort()
+    await napUntil(deps.readBack.complete(), SIGN_AFTER_MS, { clock: deps.clock, signal })
     signal.throwIfAborted()
     await untilSigning()
     const unread = deps.readBack.unread()

@@ -1,17 +1,17 @@
 /** Lag: how old the oldest record is that a policy wants here and that is not held yet. Derived from the open jobs. */
 import { setImmediate } from 'node:timers/promises'
 import type { LagView } from '../admin/convergence-view.ts'
-import type { JobView } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Reference } from '../oci/name.ts'
+import { isEnd } from '../queue/job-machine.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import { visibleOf } from '../record/history.ts'
 import { msOfTime } from '../record/time.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
-import { groupFilter, type Naming } from '../topology/flow.ts'
+import { groupFilter, type Naming, policiesTo } from '../topology/flow.ts'
 import { writersOf } from '../topology/origins.ts'
-import type { NodeName, Policy, Topology } from '../topology/topology.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 
 export interface LagDeps {
   readonly topology: Topology
@@ -31,10 +31,10 @@ const MS_PER_SECOND = 1_000
 /** @returns a reader: one row a policy of the links to this node, in the order of the file. Who asks meanwhile gets the same answer. */
 export function createLag(deps: LagDeps): () => Promise<readonly LagView[]> {
   const { topology, self, naming, ledger, queue, clock } = deps
-  const rows = policiesTo(topology, self).map((policy) => ({
-    policy,
-    filter: groupFilter(topology, [policy]),
-  }))
+  const asked = new Set(policiesTo(topology, self))
+  const rows = [...topology.policies.values()]
+    .filter((policy) => asked.has(policy))
+    .map((policy) => ({ policy, filter: groupFilter(topology, [policy]) }))
   let running: Promise<readonly LagView[]> | undefined
 
   async function read(): Promise<readonly LagView[]> {
@@ -49,7 +49,8 @@ export function createLag(deps: LagDeps): () => Promise<readonly LagView[]> {
     }
     let looked = 0
     for (const job of queue.list()) {
-      if (!queue.isOpen(job.id) || isEnded(job)) continue
+      // A job that ended is listed beside the one that was made anew for the same digest.
+      if (!queue.isOpen(job.id) || isEnd(job.state)) continue
       for (const reference of job.references as readonly Reference[]) {
         const key = { repository: job.repository, reference }
         const newest = visibleOf(ledger.entry(key)?.history ?? [])
@@ -83,20 +84,4 @@ export function createLag(deps: LagDeps): () => Promise<readonly LagView[]> {
     })
     return running
   }
-}
-
-/** A job that ended is listed beside the one that was made anew for the same digest. */
-function isEnded({ state }: JobView): boolean {
-  return state === 'done' || state === 'superseded' || state === 'gone'
-}
-
-function policiesTo(topology: Topology, node: NodeName): readonly Policy[] {
-  const names = new Set(
-    topology.groups
-      .filter(
-        ({ receivers, senders }) => receivers.includes(node) && senders.some((one) => one !== node),
-      )
-      .flatMap(({ policies }) => policies),
-  )
-  return [...topology.policies.values()].filter((policy) => names.has(policy))
 }

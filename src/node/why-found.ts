@@ -13,6 +13,7 @@ import { decodeStoredRecord } from '../record/record-codec.ts'
 import { keyText, type RecordKey, type SignedRecord } from '../record/tag-record.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { IndexDb } from '../storage/index-db.ts'
+import { pagesOf } from '../storage/index-pages.ts'
 import { PARKED, type ParkedRow, pairKey, TAG } from '../storage/index-tables.ts'
 import type { Entry, Ledger } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
@@ -105,14 +106,11 @@ export async function findFacts(deps: WhyDeps, key: RecordKey): Promise<Found> {
 
 async function parkedOf(index: Pick<IndexDb, 'page'>, key: RecordKey): Promise<Found['parked']> {
   const found: { signed: SignedRecord; row: ParkedRow }[] = []
-  for (let after = ''; ; ) {
-    const rows = await index.page(PARKED, { after, limit: PAGE })
-    for (const [, row] of rows) {
+  for await (const page of pagesOf(index, PARKED, { limit: PAGE })) {
+    for (const [, row] of page) {
       const signed = decodeStoredRecord(row.bytes)
       if (keyText(signed.record) === keyText(key)) found.push({ signed, row })
     }
-    const last = rows.at(-1)
-    if (last === undefined) return found
-    after = last[0]
   }
+  return found
 }

@@ -5,6 +5,7 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { napUntil } from '../lib/nap.ts'
 import { clockReferencesOf, timeSourcesOf } from '../topology/flow.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { Neighbour, Neighbours } from './neighbours.ts'
@@ -110,10 +111,8 @@ export function createMeshTime(deps: MeshTimeDeps): MeshTime {
   async function measureOld(): Promise<void> {
     const old = upReferences().filter((row) => !isFresh(row))
     if (old.length === 0) return
-    const over = new AbortController()
     const asked = Promise.allSettled(old.map(({ name }) => measure(name)))
-    await Promise.race([asked, clock.sleep(ASK_MS, { signal: over.signal }).catch(() => {})])
-    over.abort()
+    await napUntil(asked, ASK_MS, { clock })
   }
 
   neighbours.onClock(update)

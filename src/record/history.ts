@@ -5,7 +5,13 @@
 
 import type { Digest } from '../oci/digest.ts'
 import type { PeerId } from './peer-id.ts'
-import { type Context, type PutRecord, type SignedRecord, subjectOf } from './tag-record.ts'
+import {
+  type Context,
+  type PutRecord,
+  type SignedRecord,
+  subjectOf,
+  type TagRecord,
+} from './tag-record.ts'
 import type { Time } from './time.ts'
 
 export type SignedPut = SignedRecord & { readonly record: PutRecord }
@@ -88,6 +94,11 @@ function seenBy({ context: seen }: WithContext, writer: PeerId): number {
  */
 export function visibleOf(history: History): SignedPut | undefined {
   return standing(history)[0]
+}
+
+/** The record by which a filter judges the key: the visible put; of a key that is absent, the one of greatest rank. */
+export function newestOf(history: History): TagRecord | undefined {
+  return (visibleOf(history) ?? history[0])?.record
 }
 
 /** The manifest that the key is about: the visible put says it, and of a deleted key any record that does. */

@@ -46,7 +46,8 @@ export function decodeRecord(bytes: Uint8Array): RecordDecode {
   if (bytes.length > MAX_RECORD_BYTES) return invalid(`larger than ${MAX_RECORD_BYTES} bytes`)
   if (bytes.length <= PAYLOAD_AT) return invalid('too short')
   if (bytes[0] !== VERSION) return invalid(`version ${bytes[0]}, expected ${VERSION}`)
-  const known = remembered.get(idOf(bytes))
+  const id = idOf(bytes)
+  const known = remembered.get(id)
   if (known !== undefined) return { kind: 'record', signed: known }
   const payload = bytes.subarray(PAYLOAD_AT)
   const record = decodePayload(payload)
@@ -58,22 +59,24 @@ export function decodeRecord(bytes: Uint8Array): RecordDecode {
   if (!isSigned(payload, bytes.subarray(1 + PUBLIC_KEY_BYTES, PAYLOAD_AT), publicKey)) {
     return invalid('signature does not match')
   }
-  const own = Uint8Array.from(bytes)
-  return { kind: 'record', signed: remember(record, publicKey, own) }
+  return { kind: 'record', signed: remember(id, record, bytes) }
 }
 
 /** Decodes a record that this node verified before it stored it: the signature is not checked again. */
 export function decodeStoredRecord(bytes: Uint8Array): SignedRecord {
-  const known = remembered.get(idOf(bytes))
+  const id = idOf(bytes)
+  const known = remembered.get(id)
   if (known !== undefined) return known
   const record = decodePayload(bytes.subarray(PAYLOAD_AT))
   if (typeof record === 'string') throw new TypeError(`stored record: ${record}`)
-  return remember(record, bytes.subarray(1, 1 + PUBLIC_KEY_BYTES), Uint8Array.from(bytes))
+  return remember(id, record, bytes)
 }
 
-function remember(record: TagRecord, publicKey: Uint8Array, bytes: Uint8Array): SignedRecord {
-  const signed = { record, writer: peerIdOf(publicKey), bytes, id: idOf(bytes) }
-  remembered.set(signed.id, signed)
+/** The bytes are copied: what is remembered must not hold the frame or the page that they came in. */
+function remember(id: string, record: TagRecord, bytes: Uint8Array): SignedRecord {
+  const writer = peerIdOf(bytes.subarray(1, 1 + PUBLIC_KEY_BYTES))
+  const signed = { record, writer, bytes: Uint8Array.from(bytes), id }
+  remembered.set(id, signed)
   return signed
 }
 

@@ -12,8 +12,8 @@ export interface SimDisk {
   readonly disk: MemoryDisk
   /** Writes fail. */
   isFull: boolean
-  /** A batch of the index has failed at some time. */
-  hasFailed: boolean
+  /** What the node's clock showed at most when a batch of the index began that failed, milliseconds since the Unix epoch. */
+  failedMs: number
   /** It fills up with so many more batches of the index. */
   fullAfter: number
   /** A durable write takes up to so long, simulated milliseconds. */
@@ -44,7 +44,7 @@ export async function createSimDisk(): Promise<SimDisk> {
     },
     disk,
     isFull: false,
-    hasFailed: false,
+    failedMs: 0,
     fullAfter: Number.POSITIVE_INFINITY,
     slowMs: 0,
     copy: async () => {
@@ -100,12 +100,13 @@ export function backendOver(
   const { backend } = sim
   let torn: Operation[] | undefined
   const batch = async (operations: Operation[]) => {
+    const beganMs = clock.now()
     if (sim.slowMs > 0) await clock.sleep(sim.slowMs * random.fraction())
     sim.fullAfter -= 1
     if (sim.fullAfter < 0) sim.isFull = true
     if (!sim.isFull) return backend.batch(operations)
     torn = operations
-    sim.hasFailed = true
+    sim.failedMs = Math.max(sim.failedMs, beganMs)
     throw noSpace()
   }
   const open = async () => {

@@ -2,15 +2,12 @@
  * Adopted tags that the mesh knows otherwise: the mesh has the say, and what was found on disk stays under another name,
  * `<tag>--adopted-<node>`, until a person deletes it.
  */
-import { createHash } from 'node:crypto'
-import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
+import { isDigest, type RepositoryName, type Tag, withSuffix } from '../oci/name.ts'
 import type { ContentRows } from './content-rows.ts'
 import type { Transaction } from './index-db.ts'
 import { ENTRY, type Held, META, pairKey } from './index-tables.ts'
 import type { Ledger } from './ledger.ts'
 
-/** Letters of a tag, at most (distribution-spec). */
-const MAX_TAG = 128
 /** Of the row in the table `meta` that says whether adopted content waits to be signed. */
 export const ADOPTED = 'adopted'
 export const [UNSIGNED, SIGNED] = [0, 1]
@@ -59,10 +56,7 @@ export function noteUnsigned(tx: Transaction): void {
   tx.put(META, ADOPTED, { version: UNSIGNED, last: (tx.get(META, ADOPTED)?.last ?? 0) + 1 })
 }
 
-/** `attempt`: greater than 1 where the name is taken. A tag that would be too long is cut, and its hash tells it apart. */
+/** `attempt`: greater than 1 where the name is taken. */
 export function adoptedName(tag: Tag, node: string, attempt = 1): Tag {
-  const suffix = `--adopted-${node}${attempt === 1 ? '' : `-${attempt}`}`
-  if (tag.length + suffix.length <= MAX_TAG) return `${tag}${suffix}` as Tag
-  const hash = createHash('sha256').update(tag).digest('hex').slice(0, 8)
-  return `${tag.slice(0, MAX_TAG - suffix.length - 9)}-${hash}${suffix}` as Tag
+  return withSuffix(tag, `--adopted-${node}${attempt === 1 ? '' : `-${attempt}`}`)
 }

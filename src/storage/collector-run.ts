@@ -6,7 +6,8 @@ import type { BlobLeases, Watch } from './blob-leases.ts'
 import type { CollectedItem, Graces } from './collected-item.ts'
 import { createDigestFilter, type DigestFilter } from './digest-filter.ts'
 import type { IndexDb, Table } from './index-db.ts'
-import { type ManifestRow, pairKey, REPOSITORY, UNUSED } from './index-tables.ts'
+import { pagesOf } from './index-pages.ts'
+import { endOf, type ManifestRow, pairKey, REPOSITORY, UNUSED } from './index-tables.ts'
 import { subjectGone } from './manifest-use.ts'
 
 export interface CollectorRun extends Disposable {
@@ -89,7 +90,8 @@ export function beginRun(
     keepFile: (digest) => kept.add(digest),
     isKept: (digest) => kept.has(digest),
     pages: async function* (table, repository, limit) {
-      for await (const page of pagesOf(index, table, repository, limit)) {
+      const range = { after: pairKey(repository, ''), below: endOf(repository), limit }
+      for await (const page of pagesOf(index, table, range)) {
         signal.throwIfAborted()
         yield page
       }
@@ -116,21 +118,5 @@ export function beginRun(
       })
     },
     [Symbol.dispose]: () => watch[Symbol.dispose](),
-  }
-}
-
-async function* pagesOf<V>(
-  index: IndexDb,
-  table: Table<V>,
-  repository: RepositoryName,
-  limit: number,
-): AsyncGenerator<readonly (readonly [string, V])[]> {
-  let after = pairKey(repository, '')
-  for (;;) {
-    const page = await index.page(table, { after, below: `${repository}\x01`, limit })
-    if (page.length > 0) yield page
-    const last = page.at(-1)
-    if (page.length < limit || last === undefined) return
-    after = last[0]
   }
 }

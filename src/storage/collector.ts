@@ -20,7 +20,7 @@ import type { CollectedItem, Graces } from './collected-item.ts'
 import { beginRun, type CollectorRun } from './collector-run.ts'
 import type { ContentRows } from './content-rows.ts'
 import type { IndexDb } from './index-db.ts'
-import { BLOB, MANIFEST, pairKey } from './index-tables.ts'
+import { BLOB, endOf, MANIFEST } from './index-tables.ts'
 import type { Ledger } from './ledger.ts'
 import type { UploadSessions } from './upload-sessions.ts'
 
@@ -162,7 +162,6 @@ async function* repositoriesIn(index: IndexDb): AsyncGenerator<RepositoryName> {
       .sort()
     if (next === undefined) return
     yield next as RepositoryName
-    // Past every key of it: \x01 follows NUL.
-    after = pairKey(next, '').replace('\0', '\x01')
+    after = endOf(next)
   }
 }

@@ -10,6 +10,7 @@ import { membersOf } from './index-sets.ts'
 import {
   ABOUT,
   BLOB,
+  endOf,
   firstOf,
   LOSER,
   MANIFEST,
@@ -130,9 +131,4 @@ function sizeWrong(expected: number, came: number | undefined): string {
 /** Rows of one repository. */
 function within(repository: RepositoryName, { after, limit }: Page) {
   return { after: pairKey(repository, after ?? ''), below: endOf(repository), limit }
-}
-
-/** Greater than every key of the repository: NUL ends its name, \x01 follows NUL. */
-function endOf(repository: RepositoryName): string {
-  return `${repository}\x01`
 }

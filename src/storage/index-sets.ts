@@ -3,7 +3,8 @@
  * however many there are. A transaction asks for one member, or whether there is any; all of them are read in pages.
  */
 import type { IndexDb, Reads, Transaction } from './index-db.ts'
-import { pairKey, type SetTable } from './index-tables.ts'
+import { pagesOf } from './index-pages.ts'
+import { endOf, pairKey, type SetTable } from './index-tables.ts'
 
 export function addMember<T extends string>(
   tx: Transaction,
@@ -59,10 +60,10 @@ export async function membersIn<T extends string>(
   key: string,
   { after = '', through, limit }: MemberRange,
 ): Promise<readonly T[]> {
-  // Behind a member its own end: \0 is smaller than all that a member may hold, \x01 ends the set.
-  const below = through === undefined ? `${key}\x01` : pairKey(pairKey(key, through), '')
+  // Behind a member its own end: \0 is smaller than all that a member may hold.
+  const below = through === undefined ? endOf(key) : pairKey(pairKey(key, through), '')
   const rows = await index.page(table, { after: pairKey(key, after), below, limit })
-  return rows.map(([row]) => row.slice(key.length + 1) as T)
+  return rows.map(([row]) => memberOf<T>(row, key))
 }
 
 /** Rows read at a time: some 50 µs a page, and a millisecond of work at most. */
@@ -77,11 +78,12 @@ export async function* membersOf<T extends string>(
 ): AsyncGenerator<T> {
   // Most sets are empty: that costs one read.
   if (sizeOf(index, table, key) === 0) return
-  for (let last = after; ; ) {
-    const page = await membersIn(index, table, key, { after: last, limit: PAGE })
-    yield* page
-    const end = page.at(-1)
-    if (page.length < PAGE || end === undefined) return
-    last = end
+  const range = { after: pairKey(key, after), below: endOf(key), limit: PAGE }
+  for await (const page of pagesOf(index, table, range)) {
+    for (const [row] of page) yield memberOf<T>(row, key)
   }
+}
+
+function memberOf<T extends string>(row: string, key: string): T {
+  return row.slice(key.length + 1) as T
 }

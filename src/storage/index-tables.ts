@@ -216,6 +216,11 @@ export function pairKey(first: string, second: string): string {
   return `${first}\0${second}`
 }
 
+/** Greater than every key that begins with this part: NUL ends the part, \x01 follows NUL. */
+export function endOf(first: string): string {
+  return `${first}\x01`
+}
+
 /** The first part of a pair. */
 export function firstOf(key: string): string {
   return key.slice(0, key.indexOf('\0'))

@@ -4,6 +4,7 @@ import { isDigest } from '../oci/name.ts'
 import { decodeStoredRecord } from '../record/record-codec.ts'
 import { parseKeyText } from '../record/tag-record.ts'
 import type { IndexDb, Table, Transaction } from './index-db.ts'
+import { pagesOf } from './index-pages.ts'
 import { addMember } from './index-sets.ts'
 import {
   ABOUT,
@@ -75,13 +76,9 @@ async function eachRow<V>(
   table: Table<V>,
   change: (tx: Transaction, key: string, row: V) => void,
 ): Promise<void> {
-  for (let after = ''; ; ) {
-    const page = await index.page(table, { after, limit: PAGE })
+  for await (const page of pagesOf(index, table, { limit: PAGE })) {
     await index.transact((tx) => {
       for (const [key, row] of page) change(tx, key, row)
     })
-    const last = page.at(-1)
-    if (last === undefined) return
-    after = last[0]
   }
 }

@@ -7,9 +7,10 @@ import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
 import type { History } from '../record/history.ts'
 import { conflictOf, type LoserTag } from '../record/losers.ts'
 import { keyText, type RecordKey } from '../record/tag-record.ts'
+import { noteFormerTag } from './former-tags.ts'
 import type { Transaction } from './index-db.ts'
 import { addMember, removeMember } from './index-sets.ts'
-import { KEPT, LOSER, LOST, MANIFEST, pairKey, UNUSED } from './index-tables.ts'
+import { KEPT, LOSER, LOST, MANIFEST, pairKey } from './index-tables.ts'
 
 /** Inside a transaction: the history of the key changed. @returns the digests that lost its tag only now. */
 export function moveLosers(
@@ -58,12 +59,9 @@ export function serveLosers(
   return added
 }
 
-/** Not since when: it had a reason to stay until now. */
 function letGo(tx: Transaction, repository: RepositoryName, digest: Digest, tag: Tag): void {
   const key = pairKey(repository, digest)
-  if (tx.get(MANIFEST, key) === undefined) return
-  const { sinceMs: _since, tags = [], ...row } = tx.get(UNUSED, key) ?? {}
-  tx.put(UNUSED, key, { ...row, tags: tags.includes(tag) ? tags : [...tags, tag] })
+  if (tx.get(MANIFEST, key) !== undefined) noteFormerTag(tx, key, tag)
 }
 
 function digestsOf(history: History): Set<Digest> {

@@ -3,13 +3,11 @@ import type { Digest } from '../oci/digest.ts'
 import { isDigest } from '../oci/name.ts'
 import { aboutOf, type History, visibleOf } from '../record/history.ts'
 import type { RecordKey } from '../record/tag-record.ts'
+import { noteFormerTag } from './former-tags.ts'
 import type { Transaction } from './index-db.ts'
 import { addMember, removeMember } from './index-sets.ts'
-import { HOLDS, pairKey, REFERRER, SHOWS, UNUSED } from './index-tables.ts'
+import { HOLDS, pairKey, REFERRER, SHOWS } from './index-tables.ts'
 import { moveLosers } from './kept-losers.ts'
-
-/** Former tags noted of a manifest: the last of them say what it was. */
-const MAX_TAGS = 64
 
 /** Keeps `shows` and `referrer` true when the newest record of a key changed. @returns digests that it names only now */
 export function pointAt(
@@ -42,8 +40,5 @@ export function moveHold(tx: Transaction, key: RecordKey, from?: Digest, to?: Di
   if (from === undefined) return
   const left = pairKey(repository, from)
   removeMember(tx, HOLDS, left, reference)
-  // Not since when: it was used until now.
-  const { tags = [], isOrphan } = tx.get(UNUSED, left) ?? {}
-  const known = [...tags.filter((tag) => tag !== reference), reference].slice(-MAX_TAGS)
-  tx.put(UNUSED, left, { tags: known, ...(isOrphan === undefined ? {} : { isOrphan }) })
+  noteFormerTag(tx, left, reference)
 }

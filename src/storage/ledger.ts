@@ -13,6 +13,7 @@ import type { IndexDb, Reads, Transaction } from './index-db.ts'
 import {
   ENTRY,
   type EntryRow,
+  endOf,
   FEED,
   type Held,
   KEPT,
@@ -138,7 +139,7 @@ export async function openLedger(
     head,
     entry: (key) => readEntry(index, keyText(key)),
     entriesOf: async (repository, { after, limit }) => {
-      const range = { after: pairKey(repository, after), below: `${repository}\x01`, limit }
+      const range = { after: pairKey(repository, after), below: endOf(repository), limit }
       const rows = await index.page(ENTRY, range)
       return rows.flatMap(([text]) => readEntry(index, text) ?? [])
     },

@@ -6,6 +6,7 @@
 
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { createNap } from '../lib/nap.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
 import { type LinkChange, META, numberKey, PENDING } from './index-tables.ts'
@@ -62,7 +63,7 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
   let hurrying = 0
   /** The time of what was carried out is over. */
   let isDue = false
-  let gathering: AbortController | undefined
+  const gathering = createNap({ clock })
   /** Key of the last row that was carried out, and how many of them are not forgotten yet. */
   let carried = ''
   let count = 0
@@ -79,7 +80,7 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
   async function drain(): Promise<void> {
     while (again) {
       again = false
-      await gather()
+      if (hurrying === 0) await gathering.take(GATHER_MS)
       try {
         while (await carryOut()) {}
         if (isDue || hurrying > 0 || count >= MAX_CARRIED) await forgetCarried()
@@ -93,16 +94,9 @@ export function createLinkJournal({ index, files, clock, logger }: LinkJournalDe
     }
   }
 
-  async function gather(): Promise<void> {
-    if (hurrying > 0) return
-    gathering = new AbortController()
-    await clock.sleep(GATHER_MS, { signal: gathering.signal }).catch(() => {})
-    gathering = undefined
-  }
-
   async function settled(): Promise<void> {
     hurrying += 1
-    gathering?.abort()
+    gathering.wake()
     wake()
     while (running !== undefined) await running
     hurrying -= 1

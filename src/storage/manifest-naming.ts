@@ -2,7 +2,8 @@
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { IndexDb } from './index-db.ts'
-import { MANIFEST, pairKey, secondOf } from './index-tables.ts'
+import { pagesOf } from './index-pages.ts'
+import { endOf, MANIFEST, pairKey, secondOf } from './index-tables.ts'
 
 /** Rows read at a time. */
 const PAGE = 256
@@ -13,13 +14,10 @@ export async function manifestNaming(
   repository: RepositoryName,
   digest: Digest,
 ): Promise<string | undefined> {
-  let after = pairKey(repository, '')
-  for (;;) {
-    const page = await index.page(MANIFEST, { after, below: `${repository}\x01`, limit: PAGE })
+  const range = { after: pairKey(repository, ''), below: endOf(repository), limit: PAGE }
+  for await (const page of pagesOf(index, MANIFEST, range)) {
     const user = page.find(([, { blobs }]) => blobs.some((blob) => blob.digest === digest))
     if (user !== undefined) return secondOf(user[0])
-    const last = page.at(-1)
-    if (page.length < PAGE || last === undefined) return undefined
-    after = last[0]
   }
+  return undefined
 }

@@ -3,6 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { parseKeyText } from '../record/tag-record.ts'
 import type { Check } from './check.ts'
 import { noteDamage } from './damage.ts'
+import { pagesOf } from './index-pages.ts'
 import { BLOB, DAMAGED, MANIFEST } from './index-tables.ts'
 
 /** Rows in one transaction. */
@@ -12,9 +13,8 @@ export async function noteDamaged({ index, blobs, bad, clock, signal }: Check): 
   const foundAtMs = clock.now()
   const why = 'found by entrepot verify'
   for (const table of bad.size === 0 ? [] : [BLOB, MANIFEST]) {
-    for (let after = ''; ; ) {
+    for await (const page of pagesOf<unknown>(index, table, { limit: PAGE })) {
       signal.throwIfAborted()
-      const page = await index.page<unknown>(table, { after, limit: PAGE })
       const keys = page.map(([key]) => parseKeyText(key))
       await index.transact((tx) => {
         for (const { repository, reference } of keys) {
@@ -22,13 +22,9 @@ export async function noteDamaged({ index, blobs, bad, clock, signal }: Check): 
           if (bad.has(digest)) noteDamage(tx, { repository, digest, why, foundAtMs })
         }
       })
-      const last = page.at(-1)
-      if (last === undefined) break
-      after = last[0]
     }
   }
-  for (let after = ''; ; ) {
-    const page = await index.page(DAMAGED, { after, limit: PAGE })
+  for await (const page of pagesOf(index, DAMAGED, { limit: PAGE })) {
     const files = await Promise.all(page.map(([digest]) => blobs.stat(digest as Digest)))
     await index.transact((tx) => {
       for (const [at, [digest]] of page.entries()) {
@@ -36,8 +32,5 @@ export async function noteDamaged({ index, blobs, bad, clock, signal }: Check): 
         if (files[at] !== undefined && !bad.has(digest as Digest)) tx.delete(DAMAGED, digest)
       }
     })
-    const last = page.at(-1)
-    if (last === undefined) return
-    after = last[0]
   }
 }

@@ -2,10 +2,10 @@
  * The reserve: disk space that nothing but deletes, the collector and the index may use. On a full disk nothing could be
  * removed otherwise, for the index writes before it forgets. It is given up when it is needed, and made again from what that frees.
  */
-import { randomBytes } from 'node:crypto'
 import { open, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
+import { fillFile } from '../lib/durable-file.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { BlobStore, Stage } from './blob-store.ts'
@@ -29,8 +29,6 @@ const BESIDE_BYTES = 8 * 1024 * 1024
 const LOW_BYTES = 4 * 1024 * 1024
 /** Milliseconds between two looks whether there is room again. */
 const LOOK_MS = 5_000
-/** Bytes written at a time. */
-const PIECE_BYTES = 1024 * 1024
 /** Of a block in `stat`, whatever the file system's are (stat(2)). */
 const STAT_BLOCK = 512
 
@@ -65,14 +63,9 @@ export function createReserve(
   }
 
   async function make(): Promise<void> {
-    // Bytes that do not compress: some file systems would store zeros in no space at all.
-    const piece = randomBytes(PIECE_BYTES)
     const file = await open(path, 'w', 0o600)
     try {
-      for (let left = bytes; left > 0; left -= piece.length) {
-        stop.signal.throwIfAborted()
-        await file.writeFile(piece.subarray(0, left))
-      }
+      await fillFile(file, bytes, { signal: stop.signal })
     } finally {
       await file.close()
     }

@@ -9,6 +9,7 @@ import { parseKeyText } from '../record/tag-record.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { DamageReports } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
+import { pagesOf } from './index-pages.ts'
 import { BLOB, MANIFEST } from './index-tables.ts'
 
 export interface ScrubDeps {
@@ -36,16 +37,13 @@ export function createScrub({ index, blobs, damage, clock, logger }: ScrubDeps):
   async function run(): Promise<void> {
     try {
       for (const table of [MANIFEST, BLOB]) {
-        for (let after = ''; !stop.signal.aborted; ) {
-          const page = await index.page<{ readonly size: number }>(table, { after, limit: PAGE })
+        const rows = pagesOf<{ readonly size: number }>(index, table, { limit: PAGE })
+        for await (const page of rows) {
           await Promise.all(page.map(([key, { size }]) => look(key, size)))
-          const last = page.at(-1)
-          if (last === undefined || page.length < PAGE) break
-          after = last[0]
           await clock.sleep(REST_MS, { signal: stop.signal })
         }
       }
-      if (!stop.signal.aborted) logger.debug({ looks, found }, 'blobs of the index looked for')
+      logger.debug({ looks, found }, 'blobs of the index looked for')
     } catch (err) {
       if (!stop.signal.aborted) logger.warn({ err, looks }, 'blobs of the index not looked for')
     }

@@ -7,6 +7,7 @@ import type { Author } from '../record/author.ts'
 import { parseKeyText } from '../record/tag-record.ts'
 import { ADOPTED, SIGNED, UNSIGNED } from './adopted-tags.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
+import { pagesOf } from './index-pages.ts'
 import { ENTRY, type EntryRow, MANIFEST, META, pairKey } from './index-tables.ts'
 import { type PublishDeps, publish } from './publish.ts'
 
@@ -57,20 +58,16 @@ export async function signAdopted(
 async function signOnce(deps: SignAdoptedDeps, signal: AbortSignal): Promise<SignedAdopted> {
   const { index } = deps
   const count = { tags: 0, digests: 0, left: 0 }
-  for (let after = ''; ; ) {
+  for await (const page of pagesOf(index, ENTRY, { limit: PAGE })) {
     signal.throwIfAborted()
-    const page = await index.page(ENTRY, { after, limit: PAGE })
     const adopted = page.filter(([, row]) => isAdopted(row))
-    if (adopted.length > 0) {
-      const kinds = await index.transact((tx) =>
-        adopted.flatMap(([text]) => sign(deps, tx, text) ?? []),
-      )
-      for (const kind of kinds) count[kind] += 1
-    }
-    const last = page.at(-1)
-    if (last === undefined) return count
-    after = last[0]
+    if (adopted.length === 0) continue
+    const kinds = await index.transact((tx) =>
+      adopted.flatMap(([text]) => sign(deps, tx, text) ?? []),
+    )
+    for (const kind of kinds) count[kind] += 1
   }
+  return count
 }
 
 function sign(deps: SignAdoptedDeps, tx: Transaction, text: string) {

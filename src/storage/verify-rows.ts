@@ -9,6 +9,7 @@ import { manifestRow } from './content-rows.ts'
 import { finding } from './finding.ts'
 import type { Table } from './index-db.ts'
 import { addTo, removeFrom } from './index-lists.ts'
+import { pagesOf } from './index-pages.ts'
 import { addMember, removeMember } from './index-sets.ts'
 import { ABOUT, BLOB, MANIFEST, type ManifestRow, PARENT, pairKey, TAG } from './index-tables.ts'
 import { blobPath, layerLinkPath, revisionLinkPath, tagCurrentLinkPath, tagPath } from './layout.ts'
@@ -41,18 +42,14 @@ async function each<V>(
   table: Table<V>,
   look: (repository: RepositoryName, name: string, row: V) => Promise<void>,
 ): Promise<void> {
-  for (let after = ''; ; ) {
+  for await (const page of pagesOf(index, table, { limit: PAGE })) {
     signal.throwIfAborted()
-    const page = await index.page(table, { after, limit: PAGE })
     await Promise.all(
       page.map(([key, row]) => {
         const { repository, reference } = parseKeyText(key)
         return look(repository, reference, row)
       }),
     )
-    const last = page.at(-1)
-    if (last === undefined) return
-    after = last[0]
   }
 }
 

@@ -59,7 +59,8 @@ export function wants(topology: Topology, node: NodeName): Filter {
   return filterOf(topology, policiesTo(topology, node), node)
 }
 
-function policiesTo(topology: Topology, node: NodeName): readonly Policy[] {
+/** Policies of the links to the node, each as often as there are such links. */
+export function policiesTo(topology: Topology, node: NodeName): readonly Policy[] {
   return topology.groups
     .filter(
       ({ receivers, senders }) => receivers.includes(node) && senders.some((one) => one !== node),

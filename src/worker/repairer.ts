@@ -6,6 +6,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { createNap } from '../lib/nap.ts'
 import type { Random } from '../lib/random.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
@@ -47,7 +48,7 @@ export function createRepairer(deps: RepairerDeps): Repairer {
   let isNew = true
   let attempts = 0
   let running: Promise<void> | undefined
-  let wake = () => {}
+  const nap = createNap({ clock })
 
   /** Goes on until nothing is damaged any more. */
   async function run(): Promise<void> {
@@ -70,20 +71,12 @@ export function createRepairer(deps: RepairerDeps): Repairer {
 
   function resume(): void {
     if (stop.signal.aborted) return
-    wake()
+    nap.wake()
     running ??= run()
   }
 
   async function rest(ms: number): Promise<void> {
-    const woken = new AbortController()
-    wake = () => woken.abort()
-    const signal = AbortSignal.any([woken.signal, stop.signal])
-    await clock.sleep(ms, { signal }).then(
-      () => {
-        isSweepDue = true
-      },
-      () => {},
-    )
+    if (await nap.take(ms, { signal: stop.signal })) isSweepDue = true
   }
 
   async function mendFresh(): Promise<void> {

@@ -97,9 +97,8 @@ export function createMemory(topology: Topology, nowMs: () => number): Memory {
       memory.violations.push(`${where}: signed without having seen what it knew`)
     const { atMs, wasMs } = mine.clockMoved
     const latestMs = nowMs() - atMs < WRITE_MS ? Math.max(wallMs, wasMs) : wallMs
-    // A batch that failed took its time with it: nobody has heard of it.
-    if (node.disk.hasFailed) return
-    if (msOfTime(record.time) > Math.max(latestMs, mine.newestMs) + 1)
+    // A batch that failed has used up its time: nobody has heard of it.
+    if (msOfTime(record.time) > Math.max(latestMs, mine.newestMs, node.disk.failedMs) + 1)
       memory.violations.push(`${where}: signed in a future that it had only heard of`)
   }
 
