@@ -11,9 +11,12 @@ export interface Acknowledged {
   push(node: NodeProcess, repository: string, tag: string, image: TestManifest): Promise<void>
   /**
    * Waits until `entrepot converged` says so and each of `nodes` shows one and the same acknowledged image for every tag of the repositories, then reads every
-   * byte of it from each; and every other acknowledged image by digest from the node that acknowledged it. @throws naming what is not so
+   * byte of it from each; and every other acknowledged image by digest from the node that acknowledged it, or from any node where that one lost its disk.
+   * @throws naming what is not so
    */
   check(nodes: readonly NodeProcess[]): Promise<void>
+  /** The disk of `node` is gone: an image that was replaced before it came back is at other nodes only, as nothing wants it at this one any more. */
+  diskLost(node: NodeProcess): void
   count(): number
 }
 
@@ -33,6 +36,7 @@ interface Push {
 
 export function createAcknowledged(): Acknowledged {
   const pushes: Push[] = []
+  const lost = new Set<Push>()
 
   async function checkTag(nodes: readonly NodeProcess[], ofTag: readonly Push[]): Promise<void> {
     const [{ repository, tag } = { repository: '', tag: '' }] = ofTag
@@ -77,9 +81,14 @@ export function createAcknowledged(): Acknowledged {
         throw new Error(`entrepot converged ended with ${status}:\n${stdout}${stderr}`)
       const byTag = Map.groupBy(pushes, ({ repository, tag }) => `${repository}:${tag}`)
       for (const ofTag of byTag.values()) await checkTag(nodes, ofTag)
-      for (const { node, repository, image } of pushes) {
-        await comparePull(node.url, repository, image.digest, image)
+      for (const push of pushes) {
+        const { node, repository, image } = push
+        const urls = (lost.has(push) ? nodes : [node]).map(({ url }) => url)
+        await Promise.any(urls.map((url) => comparePull(url, repository, image.digest, image)))
       }
+    },
+    diskLost: (node) => {
+      for (const push of pushes) if (push.node === node) lost.add(push)
     },
     count: () => pushes.length,
   }

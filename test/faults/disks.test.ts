@@ -1,4 +1,4 @@
-import { cp, readFile, rm } from 'node:fs/promises'
+import { copyFile, cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { identityPath } from '../../src/node/identity-file.ts'
@@ -26,22 +26,14 @@ test.skipIf(!canRun).each(['fra', 'nrt'])(
     await pushed.check(mesh.nodes)
 
     await lost.kill()
-    const identity = await readFile(identityPath(lost.dataDirectory))
+    const identity = join(mesh.directory, `${name}.key`)
+    await copyFile(identityPath(lost.dataDirectory), identity)
     await rm(lost.dataDirectory, { recursive: true })
-    await lost.start({
-      env: {},
-      flags: ['--anonymous', 'push', '--identity', await keep(identity)],
-    })
+    pushed.diskLost(lost)
+    await lost.start({ env: {}, flags: ['--anonymous', 'push', '--identity', identity] })
     // A push right after the start must not be signed in ignorance of its own past.
     await pushed.push(lost, 'shared/app', 'v1', makeImage(`after the loss at ${name}`))
     await pushed.check(mesh.nodes)
-
-    async function keep(bytes: Uint8Array): Promise<string> {
-      const { writeFile } = await import('node:fs/promises')
-      const path = join(mesh.directory, `${name}.key`)
-      await writeFile(path, bytes, { mode: 0o600 })
-      return path
-    }
   },
 )
 
