@@ -21,13 +21,23 @@ export interface GetAsk {
   readonly connections: number
   /** In all. */
   readonly requests: number
+  /** What the client says that it understands. */
+  readonly accept?: string
 }
 
 /** @throws when an answer is not 200 or its body is not as long as it must be */
-export async function rawGet({ url, asks, connections, requests }: GetAsk): Promise<Load> {
+export async function rawGet({
+  url,
+  asks,
+  connections,
+  requests,
+  accept = '*/*',
+}: GetAsk): Promise<Load> {
   let next = 0
   let bytes = 0
-  const clients = await Promise.all(Array.from({ length: connections }, () => openClient(url)))
+  const clients = await Promise.all(
+    Array.from({ length: connections }, () => openClient(url, accept)),
+  )
   const seconds = await sideBySide(connections, async (worker) => {
     while (next < requests) {
       const ask = asks[next % asks.length]
@@ -46,7 +56,7 @@ interface Client {
   close(): void
 }
 
-async function openClient(url: string): Promise<Client> {
+async function openClient(url: string, accept: string): Promise<Client> {
   const { hostname, port, host } = new URL(url)
   let head = ''
   /** Bytes of the body still to come; undefined while the headers come. */
@@ -93,7 +103,7 @@ async function openClient(url: string): Promise<Client> {
       asked = ask
       answered = Promise.withResolvers()
       answered.promise.catch(() => {})
-      socket.write(`GET ${ask.path} HTTP/1.1\r\nhost: ${host}\r\naccept: */*\r\n\r\n`)
+      socket.write(`GET ${ask.path} HTTP/1.1\r\nhost: ${host}\r\naccept: ${accept}\r\n\r\n`)
       return answered.promise
     },
     close: () => void socket.destroy(),

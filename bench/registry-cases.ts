@@ -122,10 +122,13 @@ async function getSmall(
   const seconds = atLeast(1, SMALL_SECONDS * scale)
   const program = findProgram('wrk')
   // Without wrk our own sockets do it: slower, for every peer alike.
-  if (program === undefined) return rawGet({ url, asks, connections, requests: seconds * 3_000 })
+  const accept = ACCEPT_MANIFEST
+  if (program === undefined) {
+    return rawGet({ url, asks, connections, requests: seconds * 3_000, accept })
+  }
   const bodyBytes = asks.reduce((sum, { size }) => sum + size, 0) / asks.length
   const paths = asks.map(({ path }) => path)
-  return runWrk(program, { url, paths, accept: ACCEPT_MANIFEST, connections, seconds, bodyBytes })
+  return runWrk(program, { url, paths, accept, connections, seconds, bodyBytes })
 }
 
 async function pushSide<T extends TestBlob>(

@@ -1,13 +1,16 @@
 /** Compiles a checked document into a Topology: globs become matchers, selectors nodes, links groups. */
 import { createHash } from 'node:crypto'
-import { anyGlob } from './glob.ts'
-import type { LinkDocument, TopologyDocument } from './schema.ts'
+import { anyGlob, imageMatcher } from './glob.ts'
+import { toGroups } from './links.ts'
+import { createSchedule } from './schedule.ts'
+import type { PolicyDocument, TopologyDocument } from './schema.ts'
 import { select } from './selector.ts'
-import type { Group, NodeName, Origin, Policy, Topology, TopologyNode } from './topology.ts'
+import { semverMatcher } from './semver-range.ts'
+import type { NodeName, Origin, Policy, Topology, TopologyNode } from './topology.ts'
 
 export function compile(document: TopologyDocument): Topology {
   const nodes = Object.entries(document.nodes).map(([name, node]): TopologyNode => {
-    const { locality, labels, formerPeerIds, endpoint, mesh, peerId } = node
+    const { locality, labels, timeZone, formerPeerIds, endpoint, mesh, peerId, storage } = node
     const former = formerPeerIds.map(({ peerId, until }) => ({
       peerId,
       untilMs: Date.parse(until),
@@ -16,7 +19,9 @@ export function compile(document: TopologyDocument): Topology {
       name: name as NodeName,
       locality: locality as Readonly<Record<string, string>>,
       labels,
+      timeZone,
       formerPeerIds: former,
+      ...(storage === undefined ? {} : { storage: toBudget(storage) }),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(mesh === undefined ? {} : { mesh }),
       ...(peerId === undefined ? {} : { peerId }),
@@ -26,14 +31,17 @@ export function compile(document: TopologyDocument): Topology {
     Object.entries(document.policies).map(([name, policy]) => [name, toPolicy(name, policy)]),
   )
   const named = (names: readonly string[]) => names.flatMap((name) => policies.get(name) ?? [])
+  const { name: realm, generation, owner } = document.metadata
   return {
-    realm: document.metadata.name,
-    generation: document.metadata.generation,
+    realm,
+    generation,
+    ...(owner === undefined ? {} : { owner }),
     hash: createHash('sha256').update(canonical(document)).digest('hex'),
     nodes: new Map(nodes.map((node) => [node.name, node])),
     origins: document.origins.map((origin) => toOrigin(origin, nodes)),
     policies,
     groups: document.links.flatMap((link, number) => toGroups(link, number, nodes, named)),
+    tests: document.tests,
   }
 }
 
@@ -45,6 +53,7 @@ function toOrigin(
   return {
     matches: anyGlob(origin.repos),
     writers,
+    elsewhere: origin.elsewhere,
     immutableTags: origin.conflict?.tags === 'immutable',
     keepsLosers: origin.conflict?.tags === 'register' && origin.conflict.keep !== undefined,
     meaning: canonical({
@@ -55,21 +64,28 @@ function toOrigin(
   }
 }
 
-function toPolicy(
-  name: string,
-  { match, untagged, slo }: TopologyDocument['policies'][string],
-): Policy {
-  const { include, exclude } = match.tags
+function toPolicy(name: string, policy: PolicyDocument): Policy {
+  const { match, mode, schedule, untagged, priority, deletes, slo } = policy
+  const { semver, include, exclude } = match.tags
   const isIncluded = anyGlob(include)
   const isExcluded = anyGlob(exclude)
+  const isInRange = semver === undefined ? () => true : semverMatcher(semver)
+  const platforms = match.platforms === undefined ? 'all' : [...new Set(match.platforms)].sort()
+  const { propagate, grace = 0, keepLast = 0, guard } = deletes
   return {
     name,
+    mode,
+    ...(schedule === undefined ? {} : { schedule: createSchedule(schedule) }),
     matchesRepository: anyGlob(match.repos),
-    matchesTag: (tag) => isIncluded(tag) && !isExcluded(tag),
+    matchesTag: (tag) => isIncluded(tag) && !isExcluded(tag) && isInRange(tag),
+    platforms,
     untagged,
+    priority,
+    deletes: { propagate, graceMs: grace, keepLast, ...(guard === undefined ? {} : { guard }) },
     ...(slo === undefined ? {} : { lagObjectiveMs: slo.lag }),
     meaning: canonical({
       repos: [...match.repos].sort(),
+      semver: semver ?? null,
       include: [...include].sort(),
       exclude: [...exclude].sort(),
       untagged,
@@ -77,48 +93,8 @@ function toPolicy(
   }
 }
 
-/** A link's groups; ids are the same at every node, as they follow the file. */
-function toGroups(
-  link: LinkDocument,
-  number: number,
-  nodes: readonly TopologyNode[],
-  named: (names: readonly string[]) => readonly Policy[],
-): readonly Group[] {
-  const policies = named(link.policies)
-  if (link.shape === 'mesh') {
-    const members = select(link.members, nodes)
-    return [{ id: String(number), senders: members, receivers: members, policies }]
-  }
-  const [parents, children] =
-    link.shape === 'star' ? [link.center, link.leaves] : [link.parent, link.children]
-  const flow = link.shape === 'star' ? link.flow : 'out'
-  return select(parents, nodes).flatMap((parent): readonly Group[] => {
-    const below = select(children, nodes).filter(
-      (child) =>
-        child !== parent && (link.shape === 'star' || isMatched(link.match, parent, child, nodes)),
-    )
-    const out = { id: `${number}/${parent}`, senders: [parent], receivers: below, policies }
-    // One group a leaf: what it says is for its center alone, and news on a topic reaches every member.
-    const into = below.map((child) => ({
-      id: `${number}/${parent}/${child}`,
-      senders: [child],
-      receivers: [parent],
-      policies,
-    }))
-    return [...(flow === 'in' ? [] : [out]), ...(flow === 'out' ? [] : into)]
-  })
-}
-
-/** `match: region`: a parent has the children of its own region. */
-function isMatched(
-  key: 'region' | 'zone' | undefined,
-  parent: NodeName,
-  child: NodeName,
-  nodes: readonly TopologyNode[],
-): boolean {
-  if (key === undefined) return true
-  const of = (name: NodeName) => nodes.find((node) => node.name === name)?.locality[key]
-  return of(parent) !== undefined && of(parent) === of(child)
+function toBudget({ max, evict, pin }: NonNullable<TopologyDocument['nodes'][string]['storage']>) {
+  return { maxBytes: max, evict, isPinned: imageMatcher(pin) }
 }
 
 /** JSON with sorted keys: one text for one meaning. */

@@ -1,9 +1,10 @@
 /** What a schema cannot see: names that nobody has, nodes that nothing reaches, writers without a rule between them. */
 import { type Findings, type Path, suggestion } from './findings.ts'
 import { mayMeet } from './glob.ts'
-import type { LinkDocument, SelectorText, TopologyDocument } from './schema.ts'
+import type { LinkDocument, TopologyDocument } from './schema.ts'
 import { select, unknownNames } from './selector.ts'
 import type { Group, Topology } from './topology.ts'
+import type { SelectorText } from './words.ts'
 
 /** At most so many writers a repository, and keys of theirs: `seen` of a record lists them, and a record has 4 KiB. */
 const MAX_WRITERS = 32
@@ -172,6 +173,12 @@ function selectorsOf(link: LinkDocument): readonly (readonly [string, SelectorTe
         ['children', link.children],
       ]
     case 'mesh':
+    case 'ring':
       return [['members', link.members]]
+    case 'explicit':
+      return [
+        ['from', link.from],
+        ['to', link.to],
+      ]
   }
 }

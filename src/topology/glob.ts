@@ -23,6 +23,27 @@ export function anyGlob(globs: readonly string[]): (text: string) => boolean {
   return globs.length === 0 ? () => false : picomatch([...globs], OPTIONS)
 }
 
+/** Whether REPOSITORY:TAG matches one of the globs `REPOSITORY:TAG`. Compiled once. */
+export function imageMatcher(
+  globs: readonly string[],
+): (repository: string, tag: string) => boolean {
+  const pairs = globs.map((glob) => {
+    const [repository = '', tag = '*'] = glob.split(':')
+    return [anyGlob([repository]), anyGlob([tag])] as const
+  })
+  return (repository, tag) =>
+    pairs.some(([isRepository, isTag]) => isRepository(repository) && isTag(tag))
+}
+
+/** What was expected, if the text is no glob over REPOSITORY:TAG. */
+export function imageGlobProblem(glob: string): string | undefined {
+  const [repository = '', tag, more] = glob.split(':')
+  if (tag === undefined || more !== undefined) {
+    return 'expected a glob over REPOSITORY:TAG, such as plant/**:stable'
+  }
+  return repositoryGlobProblem(repository) ?? tagGlobProblem(tag)
+}
+
 /** False only when no name can match both. Decides by what stands before the first wildcard of each. */
 export function mayMeet(a: string, b: string): boolean {
   const [one, other] = [literalStart(a), literalStart(b)]

@@ -1,7 +1,8 @@
 /** What can be read of a file that the schema refused, so that one mistake does not hide the others. */
 import type { z } from 'zod'
 import type { Path } from './findings.ts'
-import { LINK, NODE, ORIGIN, POLICY, type TopologyDocument } from './schema.ts'
+import { LINK } from './link-schema.ts'
+import { NODE, ORIGIN, POLICY, type TopologyDocument } from './schema.ts'
 
 export interface ReadableParts {
   readonly document: TopologyDocument
@@ -30,6 +31,7 @@ export function readableParts(value: unknown, issues: readonly z.core.$ZodIssue[
       origins: origins.map(([, origin]) => origin),
       policies: named(POLICY, at(rest, ['policies']), SOME_POLICY),
       links: links.map(([, link]) => link),
+      tests: [],
     },
     placeOf: ([section, entry, ...inside]) => {
       if (section === undefined || entry === undefined)

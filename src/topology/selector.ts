@@ -1,6 +1,6 @@
 /** Selectors: which nodes a name, a list or a map of labels means. */
-import type { SelectorText } from './schema.ts'
 import type { NodeName, TopologyNode } from './topology.ts'
+import type { SelectorText } from './words.ts'
 
 /** Nodes in order of name, so that the order of the file means nothing. `*` = all; keys of a map are labels and the parts of a locality; `!x` = not x. */
 export function select(

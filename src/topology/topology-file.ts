@@ -5,8 +5,9 @@ import { messageOf } from '../lib/errors.ts'
 import { compile } from './compile.ts'
 import { crossCheck } from './cross-checks.ts'
 import { createFindings, type Finding, type Findings, suggestion } from './findings.ts'
+import { LATER_KEYS, LATER_VALUES } from './not-yet.ts'
 import { at, readableParts } from './readable.ts'
-import { LATER_KEYS, LATER_VALUES, TOPOLOGY_SCHEMA } from './schema.ts'
+import { TOPOLOGY_SCHEMA } from './schema.ts'
 import type { Topology } from './topology.ts'
 
 export interface TopologyReading {

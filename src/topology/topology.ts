@@ -1,5 +1,8 @@
 /** The words of a topology: who is there, who may write, what flows where. Immutable; made by `topology-file.ts`. */
 import type { RepositoryName, Tag } from '../oci/name.ts'
+import type { Calendar } from './calendar.ts'
+import type { Schedule } from './schedule.ts'
+import type { PolicyDocument, TestDocument } from './schema.ts'
 
 export type NodeName = string & { readonly __brand: 'NodeName' }
 
@@ -7,6 +10,8 @@ export interface Topology {
   /** `metadata.name`: never changes during the life of a mesh; every record carries it. */
   readonly realm: string
   readonly generation: number
+  /** Public key (as a peer id) of who may change the topology of running nodes. */
+  readonly owner?: string
   /** sha256 (hex) over the meaning of the file: equal at every node that runs the same topology, comments aside. */
   readonly hash: string
   readonly nodes: ReadonlyMap<NodeName, TopologyNode>
@@ -15,10 +20,16 @@ export interface Topology {
   readonly policies: ReadonlyMap<string, Policy>
   /** Links as declared, each expanded to its groups. */
   readonly groups: readonly Group[]
+  /** What the file promises, to be checked before it takes effect. */
+  readonly tests: readonly TestDocument[]
 }
 
 export interface TopologyNode {
   readonly name: NodeName
+  /** IANA name: for `tz: site` and for calendars. */
+  readonly timeZone: string
+  /** Absent where the file sets no bound. */
+  readonly storage?: StorageBudget
   readonly locality: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
   /** Base URL of the registry API, without a trailing slash. */
@@ -28,6 +39,14 @@ export interface TopologyNode {
   /** Text form; `record/peer-id.ts` reads it. */
   readonly peerId?: string
   readonly formerPeerIds: readonly FormerPeerId[]
+}
+
+export interface StorageBudget {
+  readonly maxBytes: number
+  /** `none`: nothing goes; what has no room is refused. */
+  readonly evict: 'lru' | 'none'
+  /** Whether REPOSITORY:TAG is never evicted. */
+  isPinned(repository: RepositoryName, tag: Tag): boolean
 }
 
 /** A key that was replaced: records it signed up to `untilMs` keep their rights, later ones have none. */
@@ -40,6 +59,8 @@ export interface FormerPeerId {
 export interface Origin {
   matches(repository: RepositoryName): boolean
   readonly writers: readonly NodeName[]
+  /** What a node that is no writer does with a push. */
+  readonly elsewhere: 'reject' | 'redirect' | 'proxy'
   /** A tag that exists may not be moved. */
   readonly immutableTags: boolean
   /** Who holds a tag also holds what lost it in a concurrent push, under a tag of its own. */
@@ -48,8 +69,20 @@ export interface Origin {
   readonly meaning: string
 }
 
+export type Mode = PolicyDocument['mode']
+
+/** Which images of an index: all, or those of these platforms (`os/arch` or `os/arch/variant`), sorted. */
+export type Platforms = 'all' | readonly string[]
+
 export interface Policy {
   readonly name: string
+  readonly mode: Mode
+  /** With `mode: scheduled`. */
+  readonly schedule?: Schedule
+  readonly platforms: Platforms
+  /** Of the jobs that it asks for: higher goes first. */
+  readonly priority: number
+  readonly deletes: DeleteRule
   matchesRepository(repository: RepositoryName): boolean
   matchesTag(tag: Tag): boolean
   /** Manifests pushed by digest, without subject, flow too. */
@@ -60,6 +93,24 @@ export interface Policy {
   readonly meaning: string
 }
 
+export interface DeleteRule {
+  /** Whether a node that is no writer applies deletes. */
+  readonly propagate: boolean
+  /** So long after it was written, milliseconds. */
+  readonly graceMs: number
+  /** So many of a repository's tags, the newest, stay. */
+  readonly keepLast: number
+  /** Deletes of more than this share (0 to 1) of a repository's tags wait for a person; undefined: none does. */
+  readonly guard?: number
+}
+
+/** In one direction of a link. */
+export interface LinkRate {
+  /** Absent: always. */
+  readonly when?: Calendar
+  readonly bitsPerSecond: number
+}
+
 /**
  * One link group: a star or tree parent with its children, or the members of a mesh. Every sender sends to every
  * receiver but itself; one gossip topic a group.
@@ -67,10 +118,14 @@ export interface Policy {
 export interface Group {
   /**
    * Unique in the topology and equal at every node: link number and, but for a mesh, parent name (`0/hub`); then the
-   * child's, where it sends to its parent (`0/hub/leaf`).
+   * child's, where it sends to its parent (`0/hub/leaf`). Each way between two members of a ring is one of its own.
    */
   readonly id: string
   readonly senders: readonly NodeName[]
   readonly receivers: readonly NodeName[]
   readonly policies: readonly Policy[]
+  /** Whom a receiver may ask for bytes that this link lets through: a sender, or any neighbour. */
+  readonly fetch: 'link-only' | 'peers-first'
+  /** How fast bytes may go from any one sender to any one receiver: of the entries that hold the first counts, none = as fast as they go. */
+  readonly rates: readonly LinkRate[]
 }

@@ -55,7 +55,7 @@ export const FENCES: readonly Fence[] = [
   },
   { packages: ['undici'], files: files('transfer', 'cli') },
   { packages: ['yaml'], files: files('topology', 'cli') },
-  { packages: ['picomatch'], files: files('topology') },
+  { packages: ['picomatch', 'semver', 'croner'], files: files('topology') },
   { packages: ['multiformats'], files: files('record') },
   { packages: ['tar-stream', 'commander'], files: files('cli') },
 ]

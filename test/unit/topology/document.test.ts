@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { LATER_KEYS, LATER_VALUES } from '../../../src/topology/schema.ts'
+import { LATER_KEYS, LATER_VALUES } from '../../../src/topology/not-yet.ts'
 import { errorLines, topologyOf } from './topology-texts.ts'
 
 const DOCUMENT = readFileSync(new URL('../../../docs/TOPOLOGY.md', import.meta.url), 'utf8')
