@@ -49,15 +49,5 @@ export const CONVERGENCE = z.object({
   ),
 })
 
-export const TOPOLOGY = z.object({
-  /** The node that answers. */
-  node: z.string(),
-  realm: z.string(),
-  generation: z.int(),
-  hash: z.string(),
-  nodes: z.array(z.object({ name: z.string(), endpoint: z.string().optional() })),
-})
-
 export type LagView = z.infer<typeof LAG>
 export type ConvergenceView = z.infer<typeof CONVERGENCE>
-export type TopologyView = z.infer<typeof TOPOLOGY>

@@ -1,13 +1,15 @@
-/** The routes that explain the mesh: who there is, how far this node has converged, why it has something or not, and metrics. */
+/** The routes that explain the mesh: how far this node has converged, why it has something or not, and metrics. */
 import type { Hono } from 'hono'
+import { z } from 'zod'
 import type { Access } from '../access/access.ts'
 import { parseReference, parseRepositoryName } from '../oci/name.ts'
 import type { RecordKey } from '../record/tag-record.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { type AdminBindings, refuseReading } from './caller.ts'
-import type { ConvergenceView, TopologyView } from './convergence-view.ts'
+import { CONVERGENCE, type ConvergenceView } from './convergence-view.ts'
 import { failure, refused } from './failure.ts'
-import type { WhyView } from './why-view.ts'
+import type { Operation } from './operation.ts'
+import { WHY, type WhyView } from './why-view.ts'
 
 export interface MeshRoutesDeps {
   readonly access: Access
@@ -20,6 +22,36 @@ export interface MeshRoutesDeps {
   readonly metrics: () => Promise<string>
 }
 
+export const MESH_OPERATIONS: readonly Operation[] = [
+  {
+    path: '/metrics',
+    method: 'get',
+    summary: 'Metrics in the text format of Prometheus',
+    answer: 'text/plain',
+  },
+  {
+    path: '/api/v1/convergence',
+    method: 'get',
+    summary: 'What the node has still to do, its lag, and how far it and its readers have read',
+    answer: CONVERGENCE,
+  },
+  {
+    path: '/api/v1/why',
+    method: 'get',
+    summary: 'Why an image is here or is not; with node, what the topology says of another node',
+    query: z.object({
+      repository: z.string(),
+      reference: z.string().meta({ description: 'A tag or a digest' }),
+      node: z.string().optional(),
+    }),
+    answer: WHY,
+    others: {
+      400: { description: 'NAME_INVALID: no repository, tag or digest' },
+      404: { description: 'NODE_UNKNOWN: it is not in the topology' },
+    },
+  },
+]
+
 /** To be called after the routes of `/api/v1` are guarded. */
 export function addMeshRoutes(app: Hono<{ Bindings: AdminBindings }>, deps: MeshRoutesDeps): void {
   const { access, self, topology } = deps
@@ -29,21 +61,6 @@ export function addMeshRoutes(app: Hono<{ Bindings: AdminBindings }>, deps: Mesh
     if (refusal !== undefined) return refused(context, refusal)
     const type = 'text/plain; version=0.0.4; charset=utf-8'
     return context.body(await deps.metrics(), 200, { 'content-type': type })
-  })
-
-  app.get('/api/v1/topology', (context) => {
-    const { realm, generation, hash, nodes } = topology
-    const view: TopologyView = {
-      node: self,
-      realm,
-      generation,
-      hash,
-      nodes: [...nodes.values()].map(({ name, endpoint }) => ({
-        name,
-        ...(endpoint === undefined ? {} : { endpoint }),
-      })),
-    }
-    return context.json(view)
   })
 
   app.get('/api/v1/convergence', async (context) => context.json(await deps.convergence()))

@@ -3,7 +3,8 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { EventBus } from '../events/event-bus.ts'
 import { isEnd } from '../queue/job-machine.ts'
 import type { ConvergenceView } from './convergence-view.ts'
-import { JOB_STATES, type StatusView } from './views.ts'
+import { JOB_STATES } from './job-view.ts'
+import type { StatusView } from './views.ts'
 
 export interface MetricsDeps {
   readonly events: EventBus
@@ -46,6 +47,8 @@ export function createMetrics({ events, status, convergence }: MetricsDeps): () 
     const view = await convergence()
     const { jobs: states, isReady } = status()
     for (const state of OPEN_STATES) jobs.set({ state }, states[state] ?? 0)
+    // Policies and neighbours may be others than last time.
+    for (const rows of [lagRecords, lagSeconds, objective, unread, up]) rows.reset()
     const { oldestMs } = view.jobs
     oldest.set(oldestMs === undefined ? 0 : Math.max(0, view.nowMs - oldestMs) / 1_000)
     news.set(view.waitingKeys)

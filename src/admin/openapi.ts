@@ -1,107 +1,109 @@
-/** The OpenAPI document, made from the schemas that are also the types of the answers. */
+/** The OpenAPI document, made from what each group of routes promises; the schemas are also the types of the answers. */
 import { z } from 'zod'
-import { CONVERGENCE, TOPOLOGY } from './convergence-view.ts'
-import { COLLECTION, FAILURE, JOB, JOBS_PAGE, RECORDS_PAGE, STATUS } from './views.ts'
-import { WHY } from './why-view.ts'
+import { COLLECT_OPERATIONS } from './collect.ts'
+import { DELETE_OPERATIONS } from './delete-routes.ts'
+import { JOB_OPERATIONS } from './job-routes.ts'
+import { MESH_OPERATIONS } from './mesh-routes.ts'
+import { HEALTH_OPERATIONS, NODE_OPERATIONS } from './node-routes.ts'
+import type { Answer, Operation } from './operation.ts'
+import { PAUSE_OPERATIONS } from './pause-routes.ts'
+import { PULL_OPERATIONS } from './pull-routes.ts'
+import { RECORDS_OPERATIONS } from './records-routes.ts'
+import { TOPOLOGY_OPERATIONS } from './topology-routes.ts'
+import { FAILURE } from './views.ts'
 
-type Method = 'get' | 'post'
-
-interface Operation {
-  readonly path: string
-  readonly method: Method
-  readonly summary: string
-  readonly parameters?: readonly string[]
-  /** Undefined for the live stream. */
-  readonly answer: z.ZodType | undefined
-}
-
-const OPERATIONS: readonly Operation[] = [
-  { path: '/api/v1/status', method: 'get', summary: 'The node and its neighbours', answer: STATUS },
+/** Every route of the administration API and of the health of the node. */
+export const OPERATIONS: readonly Operation[] = [
+  ...HEALTH_OPERATIONS,
+  ...NODE_OPERATIONS,
+  ...JOB_OPERATIONS,
+  ...PAUSE_OPERATIONS,
+  ...RECORDS_OPERATIONS,
+  ...MESH_OPERATIONS,
+  ...TOPOLOGY_OPERATIONS,
+  ...PULL_OPERATIONS,
+  ...DELETE_OPERATIONS,
+  ...COLLECT_OPERATIONS,
   {
-    path: '/api/v1/events',
+    path: '/api/v1/openapi.json',
     method: 'get',
-    summary: 'Server-sent events: snapshot (status and jobs), then every event as it happens',
-    answer: undefined,
-  },
-  {
-    path: '/api/v1/jobs',
-    method: 'get',
-    summary: 'Jobs by id, the last that ended among them',
-    parameters: ['state', 'repository', 'limit', 'after'],
-    answer: JOBS_PAGE,
-  },
-  { path: '/api/v1/jobs/{id}', method: 'get', summary: 'One job', answer: JOB },
-  {
-    path: '/api/v1/jobs/{id}/cancel',
-    method: 'post',
-    summary: 'Holds a job until a retry or newer news; loopback only',
-    answer: JOB,
-  },
-  {
-    path: '/api/v1/jobs/{id}/retry',
-    method: 'post',
-    summary: 'Runs a held or waiting job now; loopback only',
-    answer: JOB,
-  },
-  {
-    path: '/api/v1/records',
-    method: 'get',
-    summary: 'What the node knows, holds and plans',
-    parameters: ['repository', 'reference', 'limit', 'after'],
-    answer: RECORDS_PAGE,
-  },
-  {
-    path: '/api/v1/topology',
-    method: 'get',
-    summary: 'The nodes of the mesh and where their registries are',
-    answer: TOPOLOGY,
-  },
-  {
-    path: '/api/v1/convergence',
-    method: 'get',
-    summary: 'What the node has still to do, its lag, and how far it and its readers have read',
-    answer: CONVERGENCE,
-  },
-  {
-    path: '/api/v1/why',
-    method: 'get',
-    summary: 'Why an image is here or is not; with node, what the topology says of another node',
-    parameters: ['repository', 'reference', 'node'],
-    answer: WHY,
-  },
-  {
-    path: '/api/v1/gc',
-    method: 'post',
-    summary:
-      'Takes what nothing needs any more, or says with dryRun=true what would go; loopback only',
-    parameters: ['dryRun'],
-    answer: COLLECTION,
+    summary: 'This document',
+    answer: z.object({ openapi: z.string(), info: z.looseObject({}), paths: z.looseObject({}) }),
   },
 ]
 
+const FAULTS: Readonly<Record<number, Answer>> = {
+  500: { description: 'INTERNAL: a fault of the node; its log says which' },
+  503: { description: 'INDEX_WRITE_FAILED, INDEX_REOPENING: the disk; try again' },
+}
+const GUARDED: Readonly<Record<number, Answer>> = {
+  401: { description: 'UNAUTHORIZED: the caller has no account here' },
+  403: { description: 'DENIED: the caller is another node' },
+}
+const ACTING: Readonly<Record<number, Answer>> = {
+  403: { description: 'DENIED: the caller is not on this machine, and no operator' },
+}
+
 export function openApiDocument(version: string): object {
   const paths: Record<string, Record<string, unknown>> = {}
-  for (const { path, method, summary, parameters = [], answer } of OPERATIONS) {
-    const inPath = path.includes('{id}')
-      ? [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }]
-      : []
-    const inQuery = parameters.map((name) => ({ name, in: 'query', schema: { type: 'string' } }))
+  for (const operation of OPERATIONS) {
+    const { path, method, summary, body } = operation
     paths[path] = {
       ...paths[path],
       [method]: {
         summary,
-        parameters: [...inPath, ...inQuery],
-        responses: {
-          200: { description: summary, content: contentOf(answer) },
-          default: { description: 'Refused', content: contentOf(FAILURE) },
-        },
+        operationId: idOf(operation),
+        parameters: parametersOf(operation),
+        ...(body === undefined ? {} : { requestBody: { content: contentOf(body) } }),
+        responses: answersOf(operation),
       },
     }
   }
   return { openapi: '3.1.0', info: { title: 'entrepot administration', version }, paths }
 }
 
-function contentOf(schema: z.ZodType | undefined): object {
-  if (schema === undefined) return { 'text/event-stream': { schema: { type: 'string' } } }
-  return { 'application/json': { schema: z.toJSONSchema(schema) } }
+/** `GET /api/v1/jobs/{id}` is `get-jobs-id`. */
+function idOf({ method, path }: Operation): string {
+  const words = path.replace('/api/v1', '').match(/[a-z]+/g) ?? []
+  return [method, ...words].join('-')
+}
+
+function parametersOf({ path, query }: Operation): readonly object[] {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }))
+  const inQuery = Object.entries(query?.shape ?? {}).map(([name, schema]) => {
+    const { description, ...rest } = z.toJSONSchema(schema as z.ZodType, { io: 'input' })
+    const required = !(schema as z.ZodType).safeParse(undefined).success
+    const told = description === undefined ? {} : { description }
+    return { name, in: 'query', required, ...told, schema: rest }
+  })
+  return [...inPath, ...inQuery]
+}
+
+function answersOf(operation: Operation): object {
+  const { summary, status = 200, answer, others = {}, isActing = false, isOpen = false } = operation
+  const all: Record<number, Answer> = {
+    ...(isOpen ? {} : GUARDED),
+    ...(isActing ? ACTING : {}),
+    ...(isOpen ? {} : FAULTS),
+    ...others,
+  }
+  return {
+    [status]: { description: summary, content: contentOf(answer) },
+    ...Object.fromEntries(
+      Object.entries(all).map(([code, { description, schema = FAILURE }]) => [
+        code,
+        { description, content: contentOf(schema) },
+      ]),
+    ),
+  }
+}
+
+function contentOf(answer: Operation['answer']): object {
+  if (typeof answer === 'string') return { [answer]: { schema: { type: 'string' } } }
+  return { 'application/json': { schema: z.toJSONSchema(answer) } }
 }

@@ -28,6 +28,7 @@ export async function viewRecords(entry: Entry, deps: RecordsViewDeps): Promise<
     ...(visible === undefined ? {} : { visible }),
     ...(held === undefined ? {} : { held: held.digest }),
     deletedAtOrigin: visible === undefined && held !== undefined && history.length > 0,
+    ...(plan.kind === 'drop-later' ? { goesAtMs: plan.dueAtMs } : {}),
     plan: plan.kind === 'refusal' ? plan.reason : plan.kind,
   }
 }

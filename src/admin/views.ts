@@ -1,33 +1,8 @@
 /** The shapes of the administration API: schema and type in one; the OpenAPI document is made from them. */
 import { z } from 'zod'
-import type { CollectedKind, JobState } from '../events/mesh-event.ts'
-
-export const JOB_STATES = [
-  'queued',
-  'running',
-  'waiting',
-  'held',
-  'done',
-  'superseded',
-  'gone',
-] as const satisfies readonly JobState[]
-
-export const JOB = z.object({
-  id: z.string(),
-  repository: z.string(),
-  digest: z.string(),
-  references: z.array(z.string()),
-  state: z.enum(JOB_STATES),
-  phase: z.enum(['manifest', 'missing', 'blobs', 'commit']).optional(),
-  bytesDone: z.int(),
-  bytesTotal: z.int().optional(),
-  attempts: z.int(),
-  reason: z.string().optional(),
-  cause: z.enum(['no-holder', 'failed', 'local-fault']).optional(),
-  nextTryAtMs: z.number().optional(),
-  createdAtMs: z.number(),
-  changedAtMs: z.number(),
-})
+import type { CollectedKind } from '../events/mesh-event.ts'
+import { JOB_STATES, PAUSE } from './job-view.ts'
+import { TOPOLOGY_STATE } from './topology-view.ts'
 
 const NEIGHBOUR = z.object({
   name: z.string(),
@@ -50,6 +25,7 @@ export const STATUS = z.object({
   realm: z.string(),
   generation: z.int(),
   topologyHash: z.string(),
+  topology: TOPOLOGY_STATE,
   endpoint: z.string(),
   startedAtMs: z.number(),
   isReady: z.boolean(),
@@ -63,6 +39,20 @@ export const STATUS = z.object({
   feed: z.object({ epoch: z.string(), head: z.int() }),
   neighbours: z.array(NEIGHBOUR),
   jobs: z.partialRecord(z.enum(JOB_STATES), z.int()),
+  /** What a person has stopped. */
+  paused: z.array(PAUSE).readonly(),
+  /** Repositories whose deletes wait for a person; absent where there are none. */
+  heldUpDeletes: z
+    .array(
+      z.object({
+        repository: z.string(),
+        deletes: z.int(),
+        /** That the node shows, the deleted ones included. */
+        tags: z.int(),
+        sinceMs: z.number(),
+      }),
+    )
+    .optional(),
   counters: z.record(z.string(), z.int()),
 })
 
@@ -104,16 +94,17 @@ export const RECORDS = z.object({
   held: z.string().optional(),
   /** The node still serves what the writer deleted. */
   deletedAtOrigin: z.boolean(),
+  /** The delete is applied here, not before; milliseconds since the Unix epoch. */
+  goesAtMs: z.number().optional(),
   /** What the planner says: nothing to do and why, or what it would do. */
   plan: z.string(),
   /** Only where one reference is asked for. */
   neighbours: z.array(BEHIND).optional(),
 })
 
-/** Pass it as `after` for the next page; absent at the end. */
+/** Pass it as `last` for the next page; absent at the end. */
 const NEXT = z.string().optional()
 
-export const JOBS_PAGE = z.object({ jobs: z.array(JOB), next: NEXT })
 export const RECORDS_PAGE = z.object({ records: z.array(RECORDS), next: NEXT })
 
 const KINDS = [

@@ -1,6 +1,6 @@
 /** Why an image is at a node, or is not: the shape of the answer. */
 import { z } from 'zod'
-import { JOB } from './views.ts'
+import { JOB } from './job-view.ts'
 
 const HOP = z.object({
   from: z.string(),
@@ -16,6 +16,8 @@ const VERDICTS = [
   'deleted-here-still-served',
   'deleted',
   'not-wanted',
+  'on-request',
+  'on-word',
   'fetching',
   'queued',
   'waiting',

@@ -50,16 +50,46 @@ function clockText(offsetMs: number | undefined): string {
   return `clock ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead' : 'behind'}`
 }
 
+/** Of different generations the lower one follows; in one generation a person has to say which is meant. */
+function differenceText(
+  own: number,
+  { differs, generation }: StatusView['neighbours'][number],
+): string {
+  if (differs !== true) return ''
+  return generation === own ? 'RUNS ANOTHER TOPOLOGY' : `runs generation ${generation}`
+}
+
+function topologyText({ generation, topologyHash, topology }: StatusView): string {
+  const signed = topology.isSigned ? 'signed by the owner' : 'of the topology file'
+  return `runs generation ${generation}, ${signed}, ${topologyHash.slice(0, 12)}`
+}
+
+function rejectedText({
+  generation,
+  from,
+  reason,
+}: NonNullable<StatusView['topology']['rejected']>): string {
+  const which = generation === undefined ? 'a topology' : `generation ${generation}`
+  return `${which}, from ${from}: ${reason}`
+}
+
 function statusText(status: StatusView): string {
+  const { outside, rejected } = status.topology
   const jobs = Object.entries(status.jobs).map(([state, count]) => `${count} ${state}`)
   const head = table([
     ['node', `${status.node} of realm ${status.realm}, entrepot ${status.version}`],
     ['state', status.isReady ? 'ready' : 'starting'],
     ...(status.time.refusal === undefined ? [] : [['signs nothing', status.time.refusal]]),
     ['peer id', status.peerId],
-    ['topology', `generation ${status.generation}, ${status.topologyHash.slice(0, 12)}`],
+    ['topology', topologyText(status)],
+    ...(outside === undefined ? [] : [['outside', outside]]),
+    ...(rejected === undefined ? [] : [['rejected', rejectedText(rejected)]]),
     ['feed', `${status.feed.head} changes`],
     ['jobs', jobs.length === 0 ? 'none' : jobs.join(', ')],
+    ...(status.heldUpDeletes ?? []).map(({ repository, deletes, tags }) => [
+      'held up',
+      `${deletes} deletes of the ${tags} tags of ${repository} wait for a person: entrepot deletes ${status.node}`,
+    ]),
     [
       'since start',
       Object.entries(status.counters)
@@ -73,7 +103,7 @@ function statusText(status: StatusView): string {
     `since ${new Date(neighbour.sinceMs).toISOString()}`,
     neighbour.isSource ? 'source' : '',
     clockText(neighbour.clockOffsetMs),
-    neighbour.differs === true ? 'RUNS ANOTHER TOPOLOGY' : '',
+    differenceText(status.generation, neighbour),
     neighbour.state === 'down' ? (neighbour.lastError ?? '') : '',
   ])
   return rows.length === 0 ? head : `${head}\nneighbours\n${table(rows)}`

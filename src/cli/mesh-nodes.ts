@@ -1,5 +1,5 @@
 /** All nodes of a mesh, asked for the same: one node says who they are, each answers for itself. */
-import type { TopologyView } from '../admin/convergence-view.ts'
+import type { TopologyView } from '../admin/topology-view.ts'
 import { messageOf } from '../lib/errors.ts'
 import { askNode } from './node-api.ts'
 import type { NodeOptions } from './node-command.ts'

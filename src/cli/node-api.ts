@@ -12,13 +12,15 @@ export interface AskOptions {
   /** File of authorities to believe beside the system's. */
   readonly tlsCa?: string | undefined
   readonly timeoutMs?: number
+  /** Sent as JSON. */
+  readonly body?: object
 }
 
 /** @throws CONFIG_INVALID, TLS_INVALID, NODE_UNREACHABLE, NODE_REFUSED with the node's own message */
 export async function askNode<T>(
   url: string,
   path: string,
-  { method = 'GET', tlsCa, timeoutMs = TIMEOUT_MS }: AskOptions = {},
+  { method = 'GET', tlsCa, timeoutMs = TIMEOUT_MS, body: sent }: AskOptions = {},
 ): Promise<T> {
   if (!URL.canParse(path, url)) {
     const message = `--url must be the registry address of a node, e.g. http://127.0.0.1:5000; got ${url}`
@@ -29,6 +31,9 @@ export async function askNode<T>(
     ...(url.startsWith('https:') ? { dispatcher: await agentTrusting(tlsCa) } : {}),
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
+    ...(sent === undefined
+      ? {}
+      : { body: JSON.stringify(sent), headers: { 'content-type': 'application/json' } }),
   }).catch((cause: unknown) => {
     const message = `no node answers at ${url}: ${reasonOf(cause)}. ${adviceOn(cause)}`
     throw new EntrepotError('NODE_UNREACHABLE', message, { cause })

@@ -4,11 +4,13 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { codeOf } from '../lib/errors.ts'
 import { addAdoptCommand } from './adopt.ts'
 import { addConvergedCommand } from './converged.ts'
+import { addDeletesCommand } from './deletes.ts'
 import { addGcCommand } from './gc.ts'
 import { addIdentityCommands } from './identity.ts'
 import { addInspectCommands } from './inspect.ts'
 import { addJobsCommands } from './jobs.ts'
 import { failureText } from './output.ts'
+import { addPullCommand } from './pull.ts'
 import { addServeCommand } from './serve.ts'
 import { addTopologyCommands } from './topology.ts'
 import { addUpCommand } from './up.ts'
@@ -16,6 +18,8 @@ import { addVerifyCommand } from './verify.ts'
 import { addWhyCommand } from './why.ts'
 
 const [FAILED, USAGE] = [1, 2]
+/** The words of the command are wrong, or name a file that is not there. */
+const USAGE_CODES = ['CONFIG_INVALID', 'TOPOLOGY_UNREADABLE']
 
 /** Runs the command that the words ask for. @returns the exit code */
 export async function runProgram(words: readonly string[]): Promise<number> {
@@ -36,6 +40,8 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   addInspectCommands(program)
   addJobsCommands(program)
   addWhyCommand(program)
+  addDeletesCommand(program)
+  addPullCommand(program)
   addConvergedCommand(program)
   addGcCommand(program)
   addAdoptCommand(program)
@@ -47,6 +53,6 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     // Help and version are no failures; usage is told by commander itself.
     if (err instanceof CommanderError) return err.exitCode === 0 ? 0 : USAGE
     process.stderr.write(`entrepot: ${failureText(err)}\n`)
-    return codeOf(err) === 'CONFIG_INVALID' ? USAGE : FAILED
+    return USAGE_CODES.includes(codeOf(err) ?? '') ? USAGE : FAILED
   }
 }

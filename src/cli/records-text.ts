@@ -4,10 +4,11 @@ import { bytesText } from '../lib/bytes-text.ts'
 import { table } from './output.ts'
 
 export function recordsText(view: RecordsView): string {
-  const { visible, deletedAtOrigin, known, neighbours = [] } = view
+  const { visible, deletedAtOrigin, goesAtMs, known, neighbours = [] } = view
+  const goes = goesAtMs === undefined ? '' : `, goes at ${new Date(goesAtMs).toISOString()}`
   const head = table([
     ['key', `${view.repository} ${view.reference}`],
-    ['visible', visible ?? (deletedAtOrigin ? 'nothing: deleted at origin' : 'nothing')],
+    ['visible', visible ?? (deletedAtOrigin ? `nothing: deleted at origin${goes}` : 'nothing')],
     ['held', view.held ?? 'nothing'],
     ['plan', view.plan],
   ])

@@ -1,13 +1,16 @@
 /** `entrepot serve`: one node, until a signal ends it. */
+import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import { ANONYMOUS_RIGHTS } from '../access/access.ts'
-import { EntrepotError } from '../lib/errors.ts'
+import { EntrepotError, messageOf } from '../lib/errors.ts'
 import { LOG_LEVELS } from '../lib/logger.ts'
 import { giveBackSpareMemory } from '../lib/spare-memory.ts'
 import { type NodeFlags, resolveConfig } from '../node/config.ts'
 import { createNode, type MeshNode } from '../node/create-node.ts'
+import { whyUnfit } from '../node/membership.ts'
+import { openTopologyFiles } from '../node/topology-files.ts'
+import { chooseTopology, topologyWith } from '../node/topology-start.ts'
 import { SPARSE_POLICIES } from '../storage/content-writer.ts'
-import type { NodeName, Topology } from '../topology/topology.ts'
 import { print } from './output.ts'
 import { loadTopology } from './topology.ts'
 
@@ -94,20 +97,25 @@ export function addServeCommand(program: Command): void {
 async function serve(
   flags: NodeFlags & { readonly topology: string; readonly withParent?: boolean },
 ): Promise<void> {
-  const { topology } = await loadTopology(flags.topology)
-  const config = resolveConfig(flags, topology, process.env)
-  refuseMissingEndpoint(topology, config.node)
+  const given = await loadTopology(flags.topology)
+  const files = await openTopologyFiles(flags.data ?? '')
+  const start = chooseTopology(given, files)
+  const config = resolveConfig(flags, topologyWith(flags.node, start, given), process.env)
+  const reason = whyUnfit(config, start.running.topology)
+  if (reason !== undefined) throw new EntrepotError('TOPOLOGY_UNFIT', reason)
   const stopped = untilStopped(flags.withParent === true)
   const stop = new AbortController()
   void stopped.then(() => stop.abort())
-  const node = await createNode(config, topology, stop).catch((err: unknown) => {
+  const { signal } = stop
+  const node = await createNode(config, start, { files, signal }).catch((err: unknown) => {
     // Everything that was built is closed by now.
-    if (err === stop.signal.reason) process.exit(0)
+    if (err === signal.reason) process.exit(0)
     throw err
   })
   giveBackSpareMemory()
+  process.on('SIGHUP', () => void reload(node, flags.topology))
   print(
-    `ready: node ${config.node} of ${topology.realm}, registry ${node.url}, peer id ${node.peerId}`,
+    `ready: node ${config.node} of ${given.topology.realm}, registry ${node.url}, peer id ${node.peerId}`,
   )
   await stopped
   await close(node)
@@ -115,16 +123,17 @@ async function serve(
   process.exit(0)
 }
 
-/** Others fetch from a node that sends: they need to know where. */
-function refuseMissingEndpoint(topology: Topology, self: NodeName): void {
-  for (const { senders, receivers } of topology.groups) {
-    for (const sender of senders) {
-      const concerns = sender === self || receivers.includes(self)
-      const isNeeded = receivers.some((receiver) => receiver !== sender)
-      if (!concerns || !isNeeded || topology.nodes.get(sender)?.endpoint !== undefined) continue
-      const message = `node ${sender} sends to others but has no endpoint in the topology; add endpoint: http://HOST:PORT`
-      throw new EntrepotError('ENDPOINT_MISSING', message)
+/** The file is read again: the operator of this machine says what it shall run. */
+async function reload(node: MeshNode, file: string): Promise<void> {
+  try {
+    const outcome = await node.reload(await readFile(file, 'utf8'))
+    if (outcome.kind === 'refused') {
+      print(`topology file not taken, the former one runs on: ${outcome.reason}`)
+    } else {
+      print(`topology: generation ${outcome.generation} runs`)
     }
+  } catch (err) {
+    print(`topology file not taken, the former one runs on: ${messageOf(err)}`)
   }
 }
 

@@ -1,30 +1,25 @@
-/** `entrepot topology`: `check`, every finding with its place, and `simulate`. */
+/** `entrepot topology`: what can be done with topology files, each in a file of its own; and how they are read. */
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { EntrepotError, messageOf } from '../lib/errors.ts'
-import type { Finding } from '../topology/findings.ts'
 import type { Topology } from '../topology/topology.ts'
 import { readTopology } from '../topology/topology-file.ts'
-import { print, printJson } from './output.ts'
+import { addApplyCommand } from './topology-apply.ts'
+import { addCheckCommands, findingText } from './topology-check.ts'
+import { addGraphCommand } from './topology-graph.ts'
+import { addPlanCommand } from './topology-plan.ts'
+import { addSchemaCommand } from './topology-schema.ts'
 import { addSimulateCommand } from './topology-simulate.ts'
 
 export function addTopologyCommands(program: Command): void {
   const topology = program.command('topology').description('look at topology files')
-  topology
-    .command('check')
-    .description('print every finding with line and column; exit code 0 good, 1 errors, 2 usage')
-    .argument('<file>', 'topology file (YAML)')
-    .option('--json', 'print the findings as JSON')
-    .action(async (file: string, options: { json?: boolean }) => {
-      const { topology: read, findings } = readTopology(await readText(file))
-      if (options.json === true) printJson({ file, findings })
-      else {
-        for (const finding of findings) print(findingText(file, finding))
-        if (read !== undefined) print(summary(file, read))
-      }
-      if (read === undefined) process.exitCode = 1
-    })
+  const read = async (file: string) => readTopology(await readText(file))
+  addCheckCommands(topology, read)
+  addGraphCommand(topology, loadTopology)
+  addPlanCommand(topology, { load: loadTopology, read })
+  addSchemaCommand(topology)
   addSimulateCommand(topology, loadTopology)
+  addApplyCommand(topology, loadTopology)
 }
 
 /** @throws TOPOLOGY_INVALID with every error, TOPOLOGY_UNREADABLE */
@@ -45,12 +40,4 @@ async function readText(file: string): Promise<string> {
       cause,
     })
   }
-}
-
-function findingText(file: string, { line, column, severity, path, message }: Finding): string {
-  return `${file}:${line}:${column}: ${severity}: ${path === '' ? '' : `${path}: `}${message}`
-}
-
-function summary(file: string, { realm, generation, nodes, groups }: Topology): string {
-  return `${file}: good. Realm ${realm}, generation ${generation}, ${nodes.size} nodes, ${groups.length} link groups`
 }

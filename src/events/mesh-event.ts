@@ -13,8 +13,40 @@ export type Arrival =
 export type JobState = 'queued' | 'running' | 'waiting' | 'held' | 'done' | 'superseded' | 'gone'
 export type JobPhase = 'manifest' | 'missing' | 'blobs' | 'commit'
 
-/** Why a try ended in vain: nobody who has it is there, it did not come from one that may have it, or this node could not keep it. */
-export type WaitCause = 'no-holder' | 'failed' | 'local-fault'
+/**
+ * Why a job waits: nobody who has it is there, it did not come from one that may have it, this node could not keep it, or its
+ * time has not come.
+ */
+export type WaitCause = 'no-holder' | 'failed' | 'local-fault' | 'window'
+
+/** Why a job ended other than by being done: another record took over, nothing asks for it any more, or nobody has it. */
+export type EndCause = 'newer-news' | 'not-wanted' | 'no-holder'
+
+/** What a person has stopped until it is resumed: everything, what comes from a neighbour, or what a policy asks for. */
+export interface Pause {
+  readonly scope: 'all' | 'link' | 'policy'
+  /** Of the neighbour or the policy. */
+  readonly name?: string
+  /** Milliseconds since the Unix epoch. */
+  readonly sinceMs: number
+}
+
+/** A line of a job's own log. */
+export interface JobLine {
+  /** Milliseconds since the Unix epoch. */
+  readonly atMs: number
+  readonly text: string
+}
+
+/** A node was asked for a blob or a manifest of a job, and what came of it. */
+export interface AskedNode {
+  /** Milliseconds since the Unix epoch: of the outcome. */
+  readonly atMs: number
+  readonly node: string
+  readonly digest: Digest
+  readonly outcome: 'gave' | 'absent' | 'unreachable' | 'corrupt' | 'closed'
+  readonly reason?: string
+}
 
 /** One of several pushes of a tag. */
 export interface ConflictPart {
@@ -41,12 +73,25 @@ export interface JobView {
   readonly attempts: number
   /** Why it waits or ended, for a person. */
   readonly reason?: string
-  /** Of a job that waits after a try. */
-  readonly cause?: WaitCause
+  /** Of a job that waits after a try, or ended. */
+  readonly cause?: WaitCause | EndCause
   /** Milliseconds since the Unix epoch. */
   readonly nextTryAtMs?: number
   readonly createdAtMs: number
   readonly changedAtMs: number
+  /** Higher goes first. */
+  readonly priority: number
+  /** Names of those that ask for it; none where the node holds it because it may write it. */
+  readonly policies: readonly string[]
+  /** Of an index: what is fetched. */
+  readonly platforms: 'all' | readonly string[]
+  /** When its bytes may come, each as text; absent: at any time. */
+  readonly windows?: readonly string[]
+  /** What a person paused so that it does not run: `job`, `all` or `policy NAME`. */
+  readonly pausedBy?: string
+  /** Of a running job: the nodes that bytes come from now, and how many a second, over the last seconds. */
+  readonly from?: readonly string[]
+  readonly bytesPerSecond?: number
 }
 
 /**
@@ -91,12 +136,13 @@ export type MeshEvent =
     }
   /** What the node serves for a reference changed; digest undefined = it serves nothing any more. */
   | { readonly kind: 'visible-changed'; readonly key: RecordKey; readonly digest?: Digest }
-  /** A neighbour holds what it shows for a reference. */
+  /** A neighbour holds what it shows for a reference: of an index the images of these platforms; without any, all of it. */
   | {
       readonly kind: 'holder-found'
       readonly node: NodeName
       readonly repository: RepositoryName
       readonly digest: Digest
+      readonly platforms?: readonly string[]
     }
   /** A neighbour's feed began again (wiped disk, restored backup): what it held before says nothing any more. */
   | { readonly kind: 'feed-restarted'; readonly node: NodeName }
@@ -109,9 +155,27 @@ export type MeshEvent =
     }
   | { readonly kind: 'neighbour-up'; readonly node: NodeName }
   | { readonly kind: 'neighbour-down'; readonly node: NodeName }
+  /** Another topology runs here from now on. `from`: a neighbour, `apply` or `reload`. */
+  | {
+      readonly kind: 'topology-adopted'
+      readonly generation: number
+      readonly hash: string
+      readonly from: string
+    }
+  /** A topology was not taken, the former one runs on; raised once for each origin and reason. */
+  | {
+      readonly kind: 'topology-refused'
+      readonly generation?: number
+      readonly from: string
+      readonly reason: string
+    }
+  /** A neighbour runs another topology of the same generation; raised once for each neighbour and topology. */
+  | { readonly kind: 'topology-differs'; readonly node: NodeName; readonly generation: number }
   /** A peer that stands in no accepted topology was cut off; raised once per peer id. */
   | { readonly kind: 'stranger-refused'; readonly peerId: string; readonly address: string }
   | { readonly kind: 'job-changed'; readonly job: JobView }
+  /** All that is paused from now on. */
+  | { readonly kind: 'pauses-changed'; readonly pauses: readonly Pause[] }
   /** Bytes of a blob came in from another node and were verified. */
   | {
       readonly kind: 'blob-fetched'
@@ -125,6 +189,15 @@ export type MeshEvent =
       readonly counts: Readonly<Record<CollectedKind, number>>
       /** Bytes of files that are gone from the disk. */
       readonly freedBytes: number
+    }
+  /** So many deletes of a repository came at once that its guard has them wait for a person; raised once until they are let through. */
+  | {
+      readonly kind: 'deletes-held-up'
+      readonly repository: RepositoryName
+      /** How many wait. */
+      readonly deletes: number
+      /** Tags that the node shows, those included. */
+      readonly tags: number
     }
   /** The bytes of a blob are not what they must be: it counts as absent from now on, and is fetched again. */
   | { readonly kind: 'blob-damaged'; readonly digest: Digest; readonly why: string }

@@ -33,13 +33,25 @@ const DIGEST = z
   .max(200)
   .transform((text) => parseDigest(text))
 
-const ENTRY = z.strictObject({
+/** Platforms told of one image: who holds more says less, and is asked all the same. */
+export const MAX_PLATFORMS = 16
+
+const PARTLY = z.object({
+  held: DIGEST,
+  kept: z.array(DIGEST).max(MAX_KEPT).optional(),
+  platforms: z.array(z.string().max(100)).min(1).max(MAX_PLATFORMS),
+})
+
+/** What a later version adds is passed over. */
+const ENTRY = z.object({
   /** Signed records, byte for byte. */
   records: z.array(SIGNED).max(MAX_KEPT),
   /** What the sender serves for the key, whole. */
   held: DIGEST.optional(),
   /** Losers of the key that the sender serves too. */
   kept: z.array(DIGEST).max(MAX_KEPT).optional(),
+  /** Instead of both, where the sender has them for these platforms only: who does not know this field takes nothing for whole. */
+  partly: PARTLY.optional(),
 })
 
 const ANSWER = z.strictObject({

@@ -184,13 +184,19 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
     })
     if (answer.restarted) events.emit({ kind: 'feed-restarted', node })
     let at = 0
-    for (const { records, held, kept = [] } of answer.entries) {
+    for (const { records, held, kept = [], partly } of answer.entries) {
       const verdict = records.length === 0 ? undefined : verdicts[at]
       at += records.length
       if (verdict === undefined || verdict.kind === 'invalid') continue
       const { repository } = verdict.signed.record
       for (const digest of [held, ...kept]) {
         if (digest !== undefined) events.emit({ kind: 'holder-found', node, repository, digest })
+      }
+      if (partly === undefined) continue
+      const { platforms } = partly
+      for (const digest of [partly.held, ...(partly.kept ?? [])]) {
+        if (digest === undefined) continue
+        events.emit({ kind: 'holder-found', node, repository, digest, platforms })
       }
     }
   }

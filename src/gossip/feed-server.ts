@@ -19,6 +19,7 @@ import {
   type FeedEntry,
   type FeedRequest,
   MAX_PAGE_ENTRIES,
+  MAX_PLATFORMS,
 } from './feed-codec.ts'
 import type { Network } from './network.ts'
 
@@ -130,10 +131,10 @@ export function createFeedServer({
 
 function toFeedEntry({ history, held, kept }: Entry): FeedEntry {
   const records = history.map(({ bytes }) => bytes)
-  // A neighbour may only count on content that is here for every platform.
-  return {
-    records,
-    ...(held?.coverage === 'all' ? { held: held.digest } : {}),
-    ...(kept === undefined ? {} : { kept: [...kept] }),
-  }
+  const losers = kept === undefined ? {} : { kept: [...kept] }
+  const { digest, coverage = [] } = held ?? {}
+  if (digest === undefined || coverage.length === 0) return { records, ...losers }
+  if (coverage === 'all') return { records, held: digest, ...losers }
+  const platforms = coverage.slice(0, MAX_PLATFORMS)
+  return { records, partly: { held: digest, ...losers, platforms } }
 }

@@ -20,6 +20,7 @@ import {
   type HelloDecode,
 } from './hello-codec.ts'
 import type { Channel, Network } from './network.ts'
+import { createDifferenceAlarm } from './topology-difference.ts'
 
 export interface HelloDeps {
   readonly network: Network
@@ -68,6 +69,7 @@ export function createHello(deps: HelloDeps): Greeter {
   const { network, topology, neighbours, self, issueToken, events, clock, random, logger } = deps
   const greeting = new Map<PeerId, AbortController>()
   const complaints = createSeenSet({ limit: MAX_COMPLAINTS })
+  const tellDifference = createDifferenceAlarm(deps)
   /** One a connection: hellos that get lost must not use up the few that are valid at once. */
   const tokens = new Map<NodeName, string>()
   const underWay = new Map<NodeName, Promise<void>>()
@@ -119,10 +121,8 @@ export function createHello(deps: HelloDeps): Greeter {
     }
     const wasUp = neighbours.isUp(node)
     if (!neighbours.greeted(node, facts)) return
+    tellDifference(node, hello)
     if (wasUp) return
-    if (topologyHash !== topology.hash) {
-      logger.warn({ neighbour: node, generation }, 'neighbour runs another topology')
-    }
     events.emit({ kind: 'neighbour-up', node })
   }
 

@@ -16,8 +16,10 @@ import { endStuck, joinTopic } from './topic-wire.ts'
 
 export interface Libp2pNetworkDeps {
   readonly identity: Identity
-  /** Whether a peer id stands in the topology. */
+  /** Whether a peer id stands in the topology, or in a former one. */
   readonly isAllowed: (peerId: string) => boolean
+  /** Whether announcements are exchanged with it. Default: with all who are allowed. */
+  readonly isMember?: (peerId: string) => boolean
   /** Who is kept connected, and where each listens. */
   readonly neighbours: readonly MeshNeighbour[]
   readonly clock: Clock
@@ -54,6 +56,7 @@ export async function createLibp2pNetwork(
 
   const gate = {
     isAllowed,
+    isMember: deps.isMember ?? isAllowed,
     isCutOff: (peer: string) => keeper.isCutOff(peer as PeerId),
     onStranger: (peer: string, address: string) => {
       if (strangers.add(peer)) for (const tell of onStranger) tell(peer, address)

@@ -24,6 +24,8 @@ const DIAL_MS = 5_000
 export interface Gate {
   /** Whether a peer may be connected at all. */
   isAllowed(peer: string): boolean
+  /** Whether announcements are exchanged with an allowed one. */
+  isMember(peer: string): boolean
   /** Whether an allowed one is shut out for now. */
   isCutOff(peer: string): boolean
   /** Somebody who is not allowed proved its key. */
@@ -68,6 +70,6 @@ export async function createMeshNode(identity: Identity, gate: Gate, listen: rea
       inboundUpgradeTimeout: HANDSHAKE_MS,
       dialTimeout: DIAL_MS,
     },
-    services: { identify: identify(), ping: ping(), pubsub: topicWire(), links: gossipLinks },
+    services: { identify: identify(), ping: ping(), pubsub: topicWire(gate.isMember), links: gossipLinks },
   })
 }

@@ -60,7 +60,18 @@ const VERDICTS: Readonly<Record<GossipVerdict, TopicValidatorResult>> = {
   reject: TopicValidatorResult.Reject,
 }
 
-export const topicWire = () => gossipsub(OPTIONS)
+/** Far below every threshold of gossipsub: nothing is published to such a peer, and nothing is taken from it. */
+const OUTSIDE_SCORE = -1_000_000
+
+/** A peer that is no member hears nothing, whatever topics it joins. */
+export const topicWire = (isMember: (peer: string) => boolean) =>
+  gossipsub({
+    ...OPTIONS,
+    scoreParams: {
+      ...OPTIONS.scoreParams,
+      appSpecificScore: (peer) => (isMember(peer) ? 0 : OUTSIDE_SCORE),
+    },
+  })
 
 /** Joins a topic: `validate` sees each message once, before it is passed on. */
 export function joinTopic(

@@ -104,6 +104,15 @@ export const BOUNDS = {
     reason:
       'what the specification asks for and neighbours accept from each other; it is held in memory',
   },
+  passedOn: {
+    unit: 'requests passed on to writers at once',
+    default: 200,
+    least: 1,
+    greatest: 100_000,
+    reached: '503 TOOMANYREQUESTS, `Retry-After`',
+    reason:
+      'each that moves a layer holds a socket to either side and some 300 KiB; clients send five at once',
+  },
   readBack: {
     unit: 'ms',
     default: 10_000,
@@ -112,6 +121,15 @@ export const BOUNDS = {
     reached:
       'a starting writer signs without having read what neighbours that do not answer know; it logs that',
     reason: 'a dial over a slow link, a hello and a first page; a push waits so long at most',
+  },
+  jobHistory: {
+    unit: 'jobs that ended',
+    default: 200,
+    least: 0,
+    greatest: 100_000,
+    reached: 'the one that ended first is listed no more',
+    reason:
+      'a few screens for a person, some 1 KiB each; what is wanted and what is held stand in the index',
   },
   loopDelay: {
     unit: 'ms, 99th percentile of 5 s',

@@ -20,11 +20,14 @@ import { type Damage, openDamage } from '../storage/damage.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import { EPOCH_BYTES, type Ledger, newestTime, openLedger } from '../storage/ledger.ts'
 import { createLinkJournal, type LinkFiles, type LinkJournal } from '../storage/link-journal.ts'
-import { nodeOfPeer, originOf } from '../topology/origins.ts'
-import type { Topology } from '../topology/topology.ts'
+import type { NodeName } from '../topology/topology.ts'
 
 export interface ContentStoreDeps {
-  readonly topology: Topology
+  /** Of the mesh: it never changes. */
+  readonly realm: string
+  readonly self: NodeName
+  /** By the topology that holds now: a store outlives it. */
+  readonly tagsMayMove: (repository: RepositoryName) => boolean
   readonly identity: Identity
   readonly index: IndexDb
   readonly blobs: BlobStore
@@ -56,26 +59,24 @@ export interface ContentStore {
   readonly content: ContentReader & ContentWriter & ContentKeeper
 }
 
-/** The link journal and the ledger are running: they are the caller's to dispose of. */
+/** Nothing in it comes of a topology: it stays when that changes. The link journal and the ledger are running: they are the caller's to dispose of. */
 export async function openContentStore(
   deps: ContentStoreDeps,
   { sparse, graces }: ContentStoreOptions,
 ): Promise<ContentStore> {
-  const { topology, identity, index, blobs, events, clock, random } = deps
+  const { realm, self, tagsMayMove, identity, index, blobs, events, clock, random } = deps
   const logger = deps.logger.child({ room: 'storage' })
   const ledger = await openLedger({ index, logger }, { epoch: randomText(random, EPOCH_BYTES) })
   const damage = await openDamage({ index, events, clock, logger })
   const links = createLinkJournal({ index, files: deps.linkFiles, clock, logger })
   const rows = createContentRows({ ledger, links })
   const logicalClock = createLogicalClock({ clock }, newestTime(index))
-  const author = createAuthor({ identity, logicalClock }, { realm: topology.realm })
-  const tagsMayMove = (repository: RepositoryName) =>
-    originOf(topology, repository)?.immutableTags !== true
+  const author = createAuthor({ identity, logicalClock }, { realm })
   const leases = createBlobLeases({ clock, random }, { keepMs: graces.unusedMs })
   const adopted = createAdoptedTags({
     ledger,
     rows,
-    node: nodeOfPeer(topology, identity.peerId) ?? 'node',
+    node: self,
     onKept: (repository, from, to) =>
       logger.warn(
         { repository, tag: from, kept: to },

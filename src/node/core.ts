@@ -2,49 +2,76 @@
  * The core: everything of a node that decides, built over ports. It knows no socket, no file and no clock of its own, so
  * a simulation runs many of these in one process, and a real node is the same parts over disk, libp2p and HTTP.
  */
+import type { EventBus } from '../events/event-bus.ts'
 import type { Announcer } from '../gossip/announcer.ts'
 import type { Greeter } from '../gossip/hello.ts'
 import type { Network } from '../gossip/network.ts'
 import type { ReadBack } from '../gossip/read-back.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Random } from '../lib/random.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { createHolders } from '../peers/holders.ts'
 import type { Neighbours } from '../peers/neighbours.ts'
 import { createReading } from '../peers/reading.ts'
+import { createDeleteRules } from '../planner/delete-rule.ts'
 import { createLoserTags } from '../planner/loser-tags.ts'
 import { createPlanner, type Planner } from '../planner/planner.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
+import type { Pauses } from '../queue/pauses.ts'
+import type { Identity } from '../record/identity.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import type { Graces } from '../storage/collected-item.ts'
+import { createAsked } from '../storage/asked.ts'
 import { type Collector, createCollector } from '../storage/collector.ts'
+import type { IndexDb } from '../storage/index-db.ts'
+import { platformsOf } from '../storage/index-parts.ts'
 import { itemOf, referrersNaming, tagsNaming } from '../storage/naming.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
-import { asksFor, type Naming, sourcesOf, wants } from '../topology/flow.ts'
+import { demandsOf } from '../topology/demand.ts'
+import { asksFor, type Naming, sourcesOf } from '../topology/flow.ts'
 import { writersOf } from '../topology/origins.ts'
-import type { NodeName } from '../topology/topology.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
 import type { Dispatcher } from '../worker/dispatcher.ts'
-import {
-  type ContentStore,
-  type ContentStoreDeps,
-  type ContentStoreOptions,
-  openContentStore,
-} from './content-store.ts'
+import { createPulls, type Pulls } from '../worker/pulls.ts'
+import type { ContentStore } from './content-store.ts'
+import { createDeleteParts, type DeleteAccount } from './delete-parts.ts'
 import { createGossipParts, type GossipParts, type GossipPartsOptions } from './gossip-parts.ts'
 import type { Insight } from './insight.ts'
 import { wire } from './wiring.ts'
 import { createWorkParts } from './work-parts.ts'
 
-export interface CoreDeps extends ContentStoreDeps {
+export interface CoreDeps {
+  readonly topology: Topology
   readonly self: NodeName
+  readonly identity: Identity
+  readonly index: IndexDb
+  readonly blobs: BlobStore
+  /** Over the same index and blobs. It stays the caller's: it outlives the core. */
+  readonly store: ContentStore
+  /** Before what frees space: the disk may be full. */
+  readonly makeRoom?: () => Promise<void>
   readonly uploads: Pick<UploadSessions, 'list' | 'expire'>
   readonly network: Network
   readonly neighbours: Neighbours
   readonly source: RegistrySource
   /** A token with which the neighbour reads bytes here. */
   readonly issueToken: (node: NodeName) => string
+  /** Whoever listens to it has to end with the core. */
+  readonly events: EventBus
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
 }
 
-export interface CoreOptions extends ContentStoreOptions, GossipPartsOptions {
+export interface CoreOptions extends GossipPartsOptions {
+  readonly graces: Graces
   /** Jobs carried out side by side. */
   readonly workers: number
+  /** Ended jobs that are still listed. */
+  readonly jobHistory?: number
 }
 
 type Served = 'content' | 'ledger' | 'rows' | 'links' | 'damage' | 'leases' | 'author' | 'adopted'
@@ -52,8 +79,11 @@ type Served = 'content' | 'ledger' | 'rows' | 'links' | 'damage' | 'leases' | 'a
 export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
   readonly planner: Planner
   readonly queue: JobQueue
+  readonly pauses: Pauses
   readonly dispatcher: Dispatcher
   readonly collector: Collector
+  readonly deletes: DeleteAccount
+  readonly pulls: Pulls
   readonly announcer: Announcer
   readonly greeter: Greeter
   readonly readBack: ReadBack
@@ -68,13 +98,11 @@ export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
 }
 
 export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<Core> {
-  const { topology, self, identity, index, blobs, network, events } = deps
+  const { topology, self, identity, index, blobs, store, network, events } = deps
   const { clock, random, logger } = deps
   await using building = new AsyncDisposableStack()
 
-  const store = await openContentStore(deps, options)
   const { ledger, links, rows, logicalClock, author, damage, leases, adopted, content } = store
-  for (const part of [ledger, links]) building.use(part)
   const loserTags = createLoserTags(topology)
   const naming: Naming = {
     tagsNaming: (repository, digest) =>
@@ -84,11 +112,26 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
 
   const holders = createHolders()
   const reading = createReading({ clock })
-  const wanted = wants(topology, self)
-  const inventory = { entry: ledger.entry, isComplete: content.isComplete }
-  const planner = createPlanner({ inventory, wanted, naming, loserTags, isWriter })
+  const asked = createAsked({ index })
+  const inventory = {
+    entry: ledger.entry,
+    isComplete: content.isComplete,
+    platformsOf: (repository: RepositoryName, digest: Digest) =>
+      platformsOf(index, repository, digest),
+    isAsked: asked.isAsked,
+  }
+  const demands = demandsOf(topology, self)
+  const rules = createDeleteRules({ demands, naming })
+  const planner = createPlanner({
+    inventory,
+    demands,
+    naming,
+    loserTags,
+    isWriter,
+    deletes: rules,
+  })
 
-  const { workers, graces, ...gossipOptions } = options
+  const { workers, jobHistory, graces, ...gossipOptions } = options
   const peer = { peerId: identity.peerId, logger: logger.child({ room: 'gossip' }) }
   const gossip = building.use(
     createGossipParts(
@@ -106,10 +149,16 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   )
   const { announcer, feedReader, greeter, readBack, meshTime, signing } = gossip
 
-  const work = building.use(createWorkParts({ ...deps, store, planner, holders }, { workers }))
-  const { queue, dispatcher, transfers, scan } = work
+  const deletes = building.use(createDeleteParts({ ...deps, store, rules, meshTime }))
+  const work = building.use(
+    createWorkParts(
+      { ...deps, store, planner, holders, asked, dueKeys: deletes.dueKeys },
+      { workers, ...(jobHistory === undefined ? {} : { jobHistory }) },
+    ),
+  )
+  const { queue, pauses, dispatcher, transfers, scan } = work
 
-  const asked = asksFor(topology, self)
+  const asksHere = asksFor(topology, self)
   const collector = building.use(
     createCollector(
       {
@@ -124,7 +173,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
         rights: {
           author,
           isWriter,
-          isWanted: (key, record) => asked.passes(itemOf(key, record), naming),
+          isWanted: (key, record) => asksHere.passes(itemOf(key, record), naming),
         },
         oldestJobMs: queue.oldestMs,
         clock,
@@ -154,12 +203,15 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     ledger,
     planner,
     queue,
+    pauses,
     dispatcher,
     rows,
     links,
     damage,
     leases,
     collector,
+    deletes: deletes.account,
+    pulls: createPulls({ planner, asked, queue, dispatcher }),
     announcer,
     greeter,
     readBack,
@@ -173,6 +225,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     start: async () => {
       await gossip.start()
       work.start()
+      deletes.dueKeys.start()
       await network.start()
       readBack.start()
       work.startScrub()

@@ -1,22 +1,12 @@
 /** Requests that a reader thread takes and the main thread answers: over a socket that only this node's user can open. */
 import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
+import { endToEnd } from '../lib/end-to-end.ts'
 import { codeOf, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 
 /** IP address of the client. It counts on the forwarding socket only. */
 const CALLER_HEADER = 'x-entrepot-caller'
-/** Of one connection, never of what it carries (RFC 9110 section 7.6.1). The reader has answered an `Expect`. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'expect',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 export interface Forwarder {
   /** Resolves when the answer has ended, or one of the two sides has gone. */
@@ -75,8 +65,4 @@ export function takeCaller(incoming: IncomingMessage): void {
   const value = incoming.headers[CALLER_HEADER]
   delete incoming.headers[CALLER_HEADER]
   Object.defineProperty(incoming.socket, 'remoteAddress', { configurable: true, value })
-}
-
-function endToEnd(headers: IncomingMessage['headers']): IncomingMessage['headers'] {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)))
 }

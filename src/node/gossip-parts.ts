@@ -38,6 +38,11 @@ export interface GossipPartsOptions {
   readonly fingerprints?: () => readonly string[]
   /** So long a starting writer waits for neighbours that do not answer, milliseconds. */
   readonly readBackMs?: number
+  /**
+   * A writer read back what it signed before, but for these neighbours: they are left to read. Undefined for a node that has
+   * just started, or wrote nothing till now: it reads all.
+   */
+  readonly unreadBefore?: readonly NodeName[] | undefined
   /** Between two audits with one neighbour, milliseconds. */
   readonly auditMs?: number
 }
@@ -57,7 +62,7 @@ export interface GossipParts extends AsyncDisposable {
 
 export function createGossipParts(
   given: GossipPartsDeps,
-  { readBackMs, auditMs, ...served }: GossipPartsOptions,
+  { readBackMs, unreadBefore, auditMs, ...served }: GossipPartsOptions,
 ): GossipParts {
   const { topology, self, peerId, ledger, clock, logger } = given
   const building = new AsyncDisposableStack()
@@ -79,7 +84,9 @@ export function createGossipParts(
   createAuditServer(deps)
   const filterFrom = (node: NodeName) => flow(topology, node, self)
   const writes = topology.origins.some(({ writers }) => writers.includes(self))
-  const sources = writes ? sourcesOf(topology, self) : []
+  const sources = (writes ? sourcesOf(topology, self) : []).filter(
+    (node) => unreadBefore?.includes(node) !== false,
+  )
   const readBack = building.use(createReadBack({ ...deps, sources }, { waitMs: readBackMs }))
   const reading = { ...gossip, filterFrom, receiver }
   const auditor = building.use(

@@ -28,7 +28,7 @@ const HEADER_LOOKS = 4
 const DROPS_QUIET_MS = 60_000
 
 export interface HttpServerDeps {
-  readonly app: Hono<never>
+  readonly app: Pick<Hono<never>, 'fetch'>
   readonly clock: Clock
   readonly logger: Logger
   /** With it the server speaks TLS, and nothing else. */

@@ -1,8 +1,5 @@
-/** How a node accounts for itself to people and monitors: convergence, why, metrics. Built over the parts, deciding nothing. */
+/** How a node accounts for itself to people: convergence and why. Built over the parts, deciding nothing. */
 import type { MeshRoutesDeps } from '../admin/mesh-routes.ts'
-import { createMetrics } from '../admin/metrics.ts'
-import type { StatusView } from '../admin/views.ts'
-import type { EventBus } from '../events/event-bus.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { type ConvergenceDeps, createConvergence } from './convergence.ts'
 import { createLag, type LagDeps } from './lag.ts'
@@ -11,11 +8,11 @@ import type { WhyDeps } from './why-found.ts'
 
 export type MeshAccountDeps = Omit<ConvergenceDeps, 'lag'> &
   Omit<LagDeps, 'naming'> &
-  WhyDeps & { readonly events: EventBus; readonly status: () => StatusView }
+  WhyDeps
 
-export function createMeshAccount(
-  deps: MeshAccountDeps,
-): Pick<MeshRoutesDeps, 'self' | 'convergence' | 'why' | 'metrics'> {
+export type MeshAccount = Pick<MeshRoutesDeps, 'self' | 'convergence' | 'why'>
+
+export function createMeshAccount(deps: MeshAccountDeps): MeshAccount {
   const { self } = deps
   const lag = createLag({ ...deps, naming: deps.insight.naming })
   const convergence = createConvergence({ ...deps, lag })
@@ -24,6 +21,5 @@ export function createMeshAccount(
     self,
     convergence,
     why: (key, node: NodeName) => (node === self ? why(key) : whyElsewhere(deps, key, node)),
-    metrics: createMetrics({ ...deps, convergence }),
   }
 }

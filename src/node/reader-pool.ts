@@ -29,7 +29,7 @@ export interface ReaderPool extends AsyncDisposable {
 
 export interface ReaderPoolDeps {
   /** Answers what readers hand over. */
-  readonly app: Hono<never>
+  readonly app: Pick<Hono<never>, 'fetch'>
   /** The file, where the caller may read it and it is whole; undefined = the app answers. */
   readonly permit: (ask: BlobAsk) => Promise<BlobAnswer | undefined>
   readonly damage: DamageReports

@@ -10,7 +10,7 @@ import type { OciErrorCode } from '../oci/errors.ts'
 import type { RequestGate } from './request-gate.ts'
 
 export interface RequestListenerDeps {
-  readonly app: Hono<never>
+  readonly app: Pick<Hono<never>, 'fetch'>
   readonly gate: RequestGate
   readonly logger: Logger
 }

@@ -1,61 +1,41 @@
 /** The status of a node: who it is, who its neighbours are, what it is doing, and what it has counted. */
 import packageJson from '../../package.json' with { type: 'json' }
+import type { TopologyStateView } from '../admin/topology-view.ts'
 import type { StatusView } from '../admin/views.ts'
-import type { EventBus } from '../events/event-bus.ts'
-import type { MeshEventKind } from '../events/mesh-event.ts'
 import type { Announcer } from '../gossip/announcer.ts'
-import type { Clock } from '../lib/clock.ts'
 import type { MeshTime } from '../peers/mesh-time.ts'
 import type { Neighbour, Neighbours } from '../peers/neighbours.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
+import type { Pauses } from '../queue/pauses.ts'
 import type { Identity } from '../record/identity.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import { sourcesOf } from '../topology/flow.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
+import type { DueKeys } from '../worker/due-keys.ts'
+import type { Counters } from './counters.ts'
 
 export interface StatusDeps {
   readonly topology: Topology
   readonly self: NodeName
   readonly identity: Identity
   readonly ledger: Ledger
-  readonly queue: JobQueue
+  readonly queue: Pick<JobQueue, 'counts'>
+  readonly pauses: Pick<Pauses, 'list'>
   readonly announcer: Announcer
   readonly isReady: () => boolean
   readonly neighbours: Neighbours
   readonly meshTime: Pick<MeshTime, 'view'>
-  readonly events: EventBus
-  readonly clock: Clock
+  /** Of the process, milliseconds since the Unix epoch. */
+  readonly startedAtMs: number
+  readonly counters: Counters
+  readonly topologyState: () => TopologyStateView
+  readonly deletes: Pick<DueKeys, 'heldUp'>
 }
 
-/** Events that are counted since the start of the node. */
-const COUNTED: readonly (readonly [MeshEventKind, string])[] = [
-  ['record-stored', 'recordsStored'],
-  ['record-refused', 'recordsRefused'],
-  ['blob-fetched', 'blobsFetched'],
-  ['conflict', 'conflicts'],
-  ['blob-damaged', 'blobsDamaged'],
-  ['blob-repaired', 'blobsRepaired'],
-  ['stranger-refused', 'strangersRefused'],
-  ['record-parked', 'recordsParked'],
-  ['peer-cut-off', 'peersCutOff'],
-]
-
 export function createStatus(deps: StatusDeps): () => StatusView {
-  const { topology, self, identity, ledger, queue, announcer, isReady, neighbours } = deps
-  const { meshTime, events, clock } = deps
-  const startedAtMs = clock.now()
+  const { topology, self, identity, ledger, queue, pauses, announcer, isReady, neighbours } = deps
+  const { meshTime, startedAtMs, counters, deletes } = deps
   const sources = new Set(sourcesOf(topology, self))
-  const counters: Record<string, number> = {}
-  for (const [kind, name] of COUNTED) {
-    counters[name] = 0
-    events.on(kind, () => {
-      counters[name] = (counters[name] ?? 0) + 1
-    })
-  }
-  counters.bytesFetched = 0
-  events.on('blob-fetched', ({ sizeBytes }) => {
-    counters.bytesFetched = (counters.bytesFetched ?? 0) + sizeBytes
-  })
 
   function viewNeighbour({ name, state, sinceMs, facts, clock: theirs, lastError }: Neighbour) {
     return {
@@ -75,8 +55,7 @@ export function createStatus(deps: StatusDeps): () => StatusView {
   }
 
   return () => {
-    const jobs: StatusView['jobs'] = {}
-    for (const { state } of queue.list()) jobs[state] = (jobs[state] ?? 0) + 1
+    const heldUpDeletes = deletes.heldUp().map((one) => ({ ...one }))
     return {
       node: self,
       version: packageJson.version,
@@ -84,14 +63,17 @@ export function createStatus(deps: StatusDeps): () => StatusView {
       realm: topology.realm,
       generation: topology.generation,
       topologyHash: topology.hash,
+      topology: deps.topologyState(),
       endpoint: topology.nodes.get(self)?.endpoint ?? '',
       startedAtMs,
       isReady: isReady(),
       time: meshTime.view(),
       feed: { epoch: ledger.epoch, head: ledger.head() },
       neighbours: neighbours.list().map(viewNeighbour),
-      jobs,
-      counters: { ...counters, announcementsPublished: announcer.published() },
+      jobs: queue.counts(),
+      paused: pauses.list(),
+      ...(heldUpDeletes.length === 0 ? {} : { heldUpDeletes }),
+      counters: { ...counters(), announcementsPublished: announcer.published() },
     }
   }
 }

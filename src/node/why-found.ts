@@ -19,7 +19,9 @@ import type { Entry, Ledger } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
 import { type Hop, linksTo, type Path, pathTo } from '../topology/path.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
+import type { OriginDeletes } from '../worker/origin-deletes.ts'
 import type { Insight } from './insight.ts'
+import { type FoundDeletion, findDeletion } from './why-deleted.ts'
 
 export interface WhyDeps {
   readonly topology: Topology
@@ -31,6 +33,7 @@ export interface WhyDeps {
   readonly blobs: Pick<BlobStore, 'written'>
   readonly neighbours: Pick<Neighbours, 'list'>
   readonly insight: Insight
+  readonly deletes: Pick<OriginDeletes, 'of'>
   readonly clock: Clock
 }
 
@@ -40,6 +43,8 @@ export interface Found {
   readonly now: number
   readonly entry: Entry | undefined
   readonly plan: Plan
+  /** Of what was deleted and is to go here. */
+  readonly deletion: FoundDeletion | undefined
   /** The newest record that shows something; else the newest one. */
   readonly newest: SignedRecord | undefined
   readonly wanted: Digest | undefined
@@ -75,19 +80,22 @@ export async function findFacts(deps: WhyDeps, key: RecordKey): Promise<Found> {
   // What lost a tag to a concurrent push has a tag here and no record of this name.
   const held = entry?.held?.digest ?? deps.index.get(TAG, pairKey(repository, reference))
   const about = wanted ?? (isDigest(reference) ? reference : undefined)
-  const holding = about === undefined ? undefined : insight.holders.of(repository, about)
   const neighbours = deps.neighbours.list()
   const bringers = new Set(
     links.filter(({ passing }) => passing.length > 0).map(({ from }) => from),
   )
   const open = queue.list().filter(({ state }) => state === 'queued' || state === 'running')
+  const plan = await planner.plan(key)
+  const platforms = plan.kind === 'pull' ? plan.platforms : undefined
+  const holding = about && insight.holders.of(repository, about, platforms)
   const id = about === undefined ? undefined : jobId(repository, about)
   return {
     self,
     key,
     now: deps.clock.now(),
     entry,
-    plan: await planner.plan(key),
+    plan,
+    deletion: plan.kind === 'drop-later' ? await findDeletion(deps.deletes, key) : undefined,
     newest,
     wanted,
     held,

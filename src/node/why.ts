@@ -7,6 +7,8 @@ import { msOfTime } from '../record/time.ts'
 import { itemOf } from '../storage/naming.ts'
 import { type Path, pathTo } from '../topology/path.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
+import { judgeDeletion } from './why-deleted.ts'
+import { coverageText, judgeDemand, windowText } from './why-demand.ts'
 import { type Found, findFacts, type WhyDeps } from './why-found.ts'
 import {
   blockText,
@@ -73,13 +75,20 @@ function judge(found: Found, topology: Topology): Judged {
     return ['adopted', `${self} serves ${name} ${what}, so other nodes do not hear of it.`]
   }
   if (plan.kind === 'pull') return judgePull(found)
+  if (found.deletion !== undefined) {
+    const what = `${name} was deleted (${record})`
+    return judgeDeletion(found.deletion, { self, repository: found.key.repository, what })
+  }
   if (plan.kind !== 'refusal') {
-    const what = plan.kind === 'drop' ? 'about to remove it' : 'about to show it'
+    const what = plan.kind === 'show' ? 'about to show it' : 'about to remove it'
     return ['settling', `${self} has ${name} whole and is ${what}.`]
   }
   switch (plan.reason) {
     case 'already-here':
-      return ['held', `${self} holds ${name}: ${record}${bringText(found)}${sinceText(found)}.`]
+      return [
+        'held',
+        `${self} holds ${name}${coverageText(found)}: ${record}${bringText(found)}${sinceText(found)}.`,
+      ]
     case 'deleted-at-origin': {
       const why = 'no policy has it apply deletes, so it serves what it holds'
       return [
@@ -94,7 +103,12 @@ function judge(found: Found, topology: Topology): Judged {
       return ['not-wanted', `${self} knows ${name} (${record}) and does not hold it: ${why}.`]
     }
     default:
-      return ['settling', `${self} knows ${name} (${record}); it says ${plan.reason}.`]
+      return (
+        judgeDemand(found, { reason: plan.reason, record }) ?? [
+          'settling',
+          `${self} knows ${name} (${record}); it says ${plan.reason}.`,
+        ]
+      )
   }
 }
 
@@ -121,6 +135,7 @@ function judgePull(found: Found): Judged {
     case 'waiting': {
       const wait = Math.max(0, (job.nextTryAtMs ?? now) - now)
       const next = `next try in ${durationText(wait)}`
+      if (job.cause === 'window') return ['waiting', windowText(found)]
       if (job.cause === 'local-fault')
         return [
           'waiting',

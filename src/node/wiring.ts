@@ -46,9 +46,10 @@ export function wire(deps: WiringDeps): void {
     // The collector let go of it: its image may have been named again since the collector looked.
     else dispatcher.consider(key)
   })
-  events.on('holder-found', ({ node, repository, digest }) => {
-    holders.note(node, repository, digest)
+  events.on('holder-found', ({ node, repository, digest, platforms }) => {
+    holders.note(node, repository, digest, platforms)
     queue.wake(repository, digest)
+    dispatcher.considerGivenUp({ repository, reference: digest })
   })
   events.on('feed-restarted', ({ node }) => holders.forgetNode(node))
   events.on('neighbour-up', ({ node }) => {

@@ -9,24 +9,32 @@ import { createSourceRanking } from '../peers/source-ranking.ts'
 import { createTransferMeter } from '../peers/transfer-meter.ts'
 import { createTransfers, type Transfers } from '../peers/transfers.ts'
 import type { Planner } from '../planner/planner.ts'
-import type { Job } from '../queue/job.ts'
-import { createJobQueue, type JobQueue } from '../queue/job-queue.ts'
+import { createJobQueue } from '../queue/create-job-queue.ts'
+import { jobId } from '../queue/job.ts'
+import type { JobQueue } from '../queue/job-queue.ts'
 import { createJobStore } from '../queue/job-store.ts'
-import { visibleOf } from '../record/history.ts'
+import { createPauses, type Pauses, pauseText } from '../queue/pauses.ts'
+import type { Asked } from '../storage/asked.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import { createScrub } from '../storage/scrub.ts'
+import { limitsInto } from '../topology/rates.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { Attempt } from '../transfer/attempts.ts'
 import { createFetcher } from '../transfer/fetcher.ts'
 import { createMeteredSource } from '../transfer/metered-source.ts'
+import { createPacedSource } from '../transfer/paced-source.ts'
+import { createPausedSource } from '../transfer/paused-source.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
 import { createWatchedSource } from '../transfer/watched-source.ts'
 import { createDispatcher, type Dispatcher } from '../worker/dispatcher.ts'
+import type { DueKeys } from '../worker/due-keys.ts'
+import { createJobActivity } from '../worker/job-activity.ts'
 import { createRepairer } from '../worker/repairer.ts'
 import { createWorkerPool } from '../worker/worker-pool.ts'
 import type { ContentStore } from './content-store.ts'
 import { createScan, type Scan } from './scan.ts'
+import { createStillWanted } from './still-wanted.ts'
 
 export interface WorkPartsDeps {
   readonly topology: Topology
@@ -36,6 +44,8 @@ export interface WorkPartsDeps {
   readonly blobs: BlobStore
   readonly planner: Planner
   readonly holders: Holders
+  readonly asked: Asked
+  readonly dueKeys: Pick<DueKeys, 'note'>
   readonly neighbours: Neighbours
   readonly source: RegistrySource
   readonly events: EventBus
@@ -46,6 +56,7 @@ export interface WorkPartsDeps {
 
 export interface WorkParts extends AsyncDisposable {
   readonly queue: JobQueue
+  readonly pauses: Pauses
   readonly dispatcher: Dispatcher
   readonly transfers: Transfers
   readonly scan: Scan
@@ -55,9 +66,16 @@ export interface WorkParts extends AsyncDisposable {
   startScrub(): void
 }
 
+export interface WorkOptions {
+  /** Jobs carried out side by side. */
+  readonly workers: number
+  /** Ended jobs that are still listed; absent: the default of `bounds.ts`. */
+  readonly jobHistory?: number
+}
+
 export function createWorkParts(
   deps: WorkPartsDeps,
-  { workers }: { readonly workers: number },
+  { workers, jobHistory }: WorkOptions,
 ): WorkParts {
   const { topology, self, store, index, blobs, planner, holders, neighbours, events } = deps
   const { clock, random } = deps
@@ -65,25 +83,53 @@ export function createWorkParts(
   const building = new AsyncDisposableStack()
 
   const transfers = createTransfers({ clock })
-  const meter = createTransferMeter({ clock })
-  const ranking = createSourceRanking({ topology, self, neighbours, holders, clock, meter })
+  const limits = limitsInto(topology, self)
+  const limit = (node: NodeName) => limits.get(node)?.at(clock.now())
+  const meter = createTransferMeter({ clock, limit })
+  const ranking = createSourceRanking({ topology, self, neighbours, holders, clock, meter, limit })
   const sources = {
     rank: ranking.rank,
-    failed: ({ node, repository, digest, outcome }: Attempt) =>
-      ranking.failed(node, repository, digest, outcome === 'absent'),
+    failed: ({ node, repository, digest, outcome, platforms, reason }: Attempt) => {
+      const how = { isAbsent: outcome === 'absent', platforms }
+      queue.notes.asked(jobId(repository, digest), { node, digest, outcome, reason })
+      const isItsFault = outcome !== 'closed' && pauses.ofLink(node) === undefined
+      if (isItsFault) ranking.failed(node, repository, digest, how)
+    },
   }
-  const source = createWatchedSource(createMeteredSource(deps.source, meter), transfers)
+  const paced = createPacedSource({ source: deps.source, limits, clock })
+  const watched = createWatchedSource(createMeteredSource(paced, meter), transfers)
+  const pauses = createPauses({ index, events, clock })
+  const reasonFor = (node: NodeName) => {
+    const pause = pauses.ofLink(node)
+    return pause && pauseText(pause)
+  }
+  const source = building.use(createPausedSource({ source: watched, reasonFor, events }))
   const fetcher = createFetcher({ source, blobs, sources, events })
 
   const jobStore = createJobStore({ index })
-  const queue = building.use(
-    createJobQueue({
-      store: jobStore,
-      events,
-      clock,
-      random,
-      logger: deps.logger.child({ room: 'queue' }),
-      hasHolder: (repository, digest) => holders.of(repository, digest).size > 0,
+  const activity = createJobActivity({ transfers })
+  const queue: JobQueue = building.use(
+    createJobQueue(
+      {
+        store: jobStore,
+        events,
+        clock,
+        random,
+        logger: deps.logger.child({ room: 'queue' }),
+        pauses,
+        activityOf: activity.of,
+        hasHolder: (repository, digest, platforms) =>
+          holders.of(repository, digest, platforms).size > 0,
+      },
+      jobHistory === undefined ? {} : { history: jobHistory },
+    ),
+  )
+  let paused = pauses.list().length
+  building.defer(
+    events.on('pauses-changed', ({ pauses: { length } }) => {
+      // What waited for a neighbour that was paused need not wait longer.
+      if (length < paused) queue.wakeAll()
+      paused = length
     }),
   )
   const logger = deps.logger.child({ room: 'worker' })
@@ -92,17 +138,22 @@ export function createWorkParts(
   )
   const scrub = building.use(createScrub({ index, blobs, damage, clock, logger }))
   const dispatcher = building.use(
-    createDispatcher({ planner, content: keeper, queue, ledger, logger }),
+    createDispatcher({
+      planner,
+      content: keeper,
+      queue,
+      asked: deps.asked,
+      dueKeys: deps.dueKeys,
+      ledger,
+      logger,
+    }),
   )
-  const isWanted = ({ repository, digest, references }: Job) =>
-    [...references].some(
-      (reference) =>
-        dispatcher.isAsked({ repository, reference }) ||
-        visibleOf(ledger.entry({ repository, reference })?.history ?? [])?.record.digest === digest,
-    )
-  const { consider } = dispatcher
-  const work = { fetcher, blobs, leases, damage, content, queue, clock, logger }
-  const pool = building.use(createWorkerPool({ ...work, consider, isWanted }, { workers }))
+  const isWanted = createStillWanted({ topology, self, ledger, neighbours, dispatcher })
+  const { consider, giveUp } = dispatcher
+  const timeZone = topology.nodes.get(self)?.timeZone ?? 'UTC'
+  const jobFetcher = activity.following(fetcher, queue.notes)
+  const work = { fetcher: jobFetcher, blobs, leases, damage, content, queue, clock, timeZone, logger }
+  const pool = building.use(createWorkerPool({ ...work, consider, giveUp, isWanted }, { workers }))
   const scan = createScan({ dispatcher, store: jobStore, queue, planner, logger })
   // Keys whose turn came while nothing could be written, and what a failed batch left behind after all.
   building.defer(
@@ -113,6 +164,7 @@ export function createWorkParts(
   )
   return {
     queue,
+    pauses,
     dispatcher,
     transfers,
     scan,

@@ -24,10 +24,16 @@ export interface Descriptor {
   readonly size: number
 }
 
+/** A manifest that an index names. */
+export interface Child extends Descriptor {
+  /** `os/arch` or `os/arch/variant`; of an attestation that of the image it is about. Absent where the index says nothing. */
+  readonly platform?: string
+}
+
 export interface Manifest {
   readonly mediaType: string
   /** Manifests that an index names; empty for an image manifest. */
-  readonly manifests: readonly Descriptor[]
+  readonly manifests: readonly Child[]
   /** Config and layers, in order, without layers that may not be distributed. */
   readonly blobs: readonly Descriptor[]
   /** The manifest that this one is about (signature, SBOM): it does not have to exist. */
@@ -52,6 +58,15 @@ const DESCRIPTOR = z.looseObject({
   urls: z.array(z.string()).optional(),
 })
 
+/** What is wrong in these fields makes no manifest invalid: they count as absent. */
+const CHILD = DESCRIPTOR.extend({
+  platform: z
+    .looseObject({ os: z.string(), architecture: z.string(), variant: z.string().optional() })
+    .optional()
+    .catch(undefined),
+  annotations: z.record(z.string(), z.unknown()).optional().catch(undefined),
+})
+
 const DOCUMENT = z.looseObject({
   schemaVersion: z.literal(2),
   mediaType: z.string().max(255).optional(),
@@ -59,7 +74,7 @@ const DOCUMENT = z.looseObject({
   config: DESCRIPTOR.optional(),
   // Encoders of other languages write an empty list as null.
   layers: z.array(DESCRIPTOR).nullish(),
-  manifests: z.array(DESCRIPTOR).nullish(),
+  manifests: z.array(CHILD).nullish(),
   subject: DESCRIPTOR.optional(),
   annotations: z.record(z.string(), z.string()).optional(),
 })
@@ -113,7 +128,7 @@ function toManifest(document: z.infer<typeof DOCUMENT>, mediaType: string): Mani
   const artifactType = document.artifactType ?? (isIndex ? undefined : document.config?.mediaType)
   return {
     mediaType,
-    manifests: isIndex ? (document.manifests ?? []).map(pick) : [],
+    manifests: isIndex ? childrenOf(document.manifests ?? []) : [],
     blobs: blobs.filter((blob) => blob !== undefined && isDistributable(blob.mediaType)).map(pick),
     ...(document.subject === undefined ? {} : { subject: document.subject.digest }),
     ...(artifactType === undefined ? {} : { artifactType }),
@@ -124,6 +139,23 @@ function toManifest(document: z.infer<typeof DOCUMENT>, mediaType: string): Mani
 function pick(descriptor: Descriptor | undefined): Descriptor {
   const { mediaType, digest, size } = descriptor as Descriptor
   return { mediaType, digest, size }
+}
+
+/** The annotation by which BuildKit's attestations, which stand in the index with a platform `unknown/unknown`, name their image. */
+const ABOUT_IMAGE = 'vnd.docker.reference.digest'
+
+function childrenOf(descriptors: readonly z.infer<typeof CHILD>[]): readonly Child[] {
+  const platforms = new Map(descriptors.map((one) => [one.digest as string, platformOf(one)]))
+  return descriptors.map((one) => {
+    const platform = platformOf(one) ?? platforms.get(String(one.annotations?.[ABOUT_IMAGE]))
+    return platform === undefined ? pick(one) : { ...pick(one), platform }
+  })
+}
+
+function platformOf({ platform }: z.infer<typeof CHILD>): string | undefined {
+  if (platform === undefined || platform.os === 'unknown') return undefined
+  const { os, architecture, variant } = platform
+  return [os, architecture, ...(variant ? [variant] : [])].join('/')
 }
 
 /** Layers that clients fetch from elsewhere need not be here (image-spec "Non-Distributable Layers", Docker's foreign layers). */

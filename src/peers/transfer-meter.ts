@@ -15,8 +15,17 @@ const NEWEST = 0.25
 /** Transfers that are smaller, bytes, measure the round trip and not the link. */
 const MIN_BYTES = 256 * 1024
 
+export interface TransferMeterDeps {
+  readonly clock: Clock
+  /** At which the source may send now; undefined: as fast as it can. */
+  readonly limit?: (node: NodeName) => number | undefined
+}
+
 /** One row a source: bounded by the topology. */
-export function createTransferMeter({ clock }: { readonly clock: Clock }): TransferMeter {
+export function createTransferMeter({
+  clock,
+  limit = () => undefined,
+}: TransferMeterDeps): TransferMeter {
   const running = new Map<NodeName, number>()
   const speeds = new Map<NodeName, number>()
 
@@ -29,6 +38,8 @@ export function createTransferMeter({ clock }: { readonly clock: Clock }): Trans
         const ms = clock.now() - beganMs
         // The clock may have been set back meanwhile.
         if (bytes < MIN_BYTES || ms <= 0) return
+        // What its link held back says nothing of the source.
+        if (limit(node) !== undefined) return
         const speed = (bytes * 1_000) / ms
         const before = speeds.get(node) ?? speed
         speeds.set(node, before + (speed - before) * NEWEST)

@@ -8,11 +8,13 @@ export type Move =
   | 'due'
   | 'hold'
   | 'release'
+  | 'pause'
   | 'supersede'
   | 'vanish'
 
 /**
- * `queued` waits for a worker, `running` has one, `waiting` waits for a time or a holder, `held` for a person.
+ * `queued` waits for a worker, or for the end of a pause that is not of this job alone; `running` has one, `waiting` waits for a
+ * time or a holder, `held` for a person who cancelled or paused this job.
  * `done`, `superseded` (newer news took over) and `gone` (no holder has it any more, and nobody wants it) are ends.
  */
 export const MOVES: Readonly<Record<JobState, Partial<Record<Move, JobState>>>> = {
@@ -21,6 +23,7 @@ export const MOVES: Readonly<Record<JobState, Partial<Record<Move, JobState>>>> 
     finish: 'done',
     defer: 'waiting',
     hold: 'held',
+    pause: 'queued',
     vanish: 'gone',
     supersede: 'superseded',
   },
@@ -31,7 +34,7 @@ export const MOVES: Readonly<Record<JobState, Partial<Record<Move, JobState>>>> 
     supersede: 'superseded',
     vanish: 'gone',
   },
-  held: { release: 'queued', supersede: 'superseded' },
+  held: { release: 'queued', hold: 'held', supersede: 'superseded' },
   done: {},
   superseded: {},
   gone: {},

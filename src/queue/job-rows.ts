@@ -35,7 +35,7 @@ export function createJobRows({
     },
     save: (job) => {
       stored.add(job.id)
-      const { attempts, createdAtMs, changedAtMs, nextTryAtMs, reason, heldFor } = job
+      const { attempts, createdAtMs, changedAtMs, nextTryAtMs, reason, heldFor, isPaused } = job
       const row = { references: [...job.references], attempts, createdAtMs, changedAtMs }
       persist(
         store.save(job.id, {
@@ -43,6 +43,7 @@ export function createJobRows({
           ...(nextTryAtMs === undefined ? {} : { nextTryAtMs }),
           ...(reason === undefined ? {} : { reason }),
           ...(heldFor === undefined ? {} : { heldFor }),
+          ...(isPaused ? { isPaused } : {}),
         }),
       )
     },

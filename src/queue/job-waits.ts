@@ -1,13 +1,20 @@
 /** The waits of jobs: each ends when its time has come, or is called off. */
 import type { Clock } from '../lib/clock.ts'
 import type { Job } from './job.ts'
+import { MAX_DELAY_MS } from './job-delay.ts'
 
 export interface JobWaits extends AsyncDisposable {
-  /** Calls `onDue` after `ms` milliseconds, unless `end` comes first. A job has one wait. */
-  begin(job: Job, ms: number): void
+  /** Calls `onDue` when it is `untilMs` (milliseconds since the Unix epoch; Infinity: never), unless `end` comes first. A job has one wait. */
+  begin(job: Job, untilMs: number): void
   /** Nothing happens for a job that does not wait. */
   end(job: Job): void
 }
+
+/**
+ * Slept at a time: a window may open in months, and timers hold 24 days. So late it is seen that the clock was set; shorter waits,
+ * all of those after a try in vain, do not look at it: none gets longer because the clock was set back.
+ */
+const MAX_SLEEP_MS = MAX_DELAY_MS
 
 export function createJobWaits(
   { clock }: { readonly clock: Clock },
@@ -21,20 +28,23 @@ export function createJobWaits(
     waits.delete(job)
   }
 
+  async function wait(job: Job, untilMs: number, stop: AbortController): Promise<void> {
+    while (untilMs - clock.now() > MAX_SLEEP_MS) {
+      await clock.sleep(MAX_SLEEP_MS, { signal: stop.signal })
+    }
+    await clock.sleep(Math.max(0, untilMs - clock.now()), { signal: stop.signal })
+    // Called off in the turn in which it came due.
+    if (waits.get(job) !== stop) return
+    waits.delete(job)
+    onDue(job)
+  }
+
   return {
-    begin: (job, ms) => {
+    begin: (job, untilMs) => {
       end(job)
       const stop = new AbortController()
       waits.set(job, stop)
-      clock.sleep(ms, { signal: stop.signal }).then(
-        () => {
-          // Called off in the turn in which it came due.
-          if (waits.get(job) !== stop) return
-          waits.delete(job)
-          onDue(job)
-        },
-        () => {},
-      )
+      wait(job, untilMs, stop).catch(() => {})
     },
     end,
     [Symbol.asyncDispose]: async () => {

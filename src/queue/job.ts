@@ -1,15 +1,27 @@
 /** A job while it lives: one per repository and digest, however many references ask for it. */
-import type { JobPhase, JobState, JobView, WaitCause } from '../events/mesh-event.ts'
+import type {
+  EndCause,
+  JobPhase,
+  JobState,
+  JobView,
+  Pause,
+  WaitCause,
+} from '../events/mesh-event.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName } from '../oci/name.ts'
 import type { PullPlan } from '../planner/planner.ts'
 import type { JobRow } from '../storage/index-tables.ts'
+import { type Ask, type Asked, uniteAsks } from './job-asks.ts'
+import { isEnd } from './job-machine.ts'
+import { pauseText } from './pauses.ts'
 
-export interface Job {
+export interface Job extends Asked {
   readonly id: string
   readonly repository: RepositoryName
   readonly digest: Digest
   readonly references: Set<Reference>
+  /** What each of them asks for. */
+  readonly asks: Map<Reference, Ask>
   readonly createdAtMs: number
   state: JobState
   phase?: JobPhase | undefined
@@ -21,12 +33,14 @@ export interface Job {
   /** Most bytes that were here at the end of a try. */
   mostBytes: number
   reason?: string | undefined
-  /** What ended the last try. */
-  cause?: WaitCause | undefined
+  /** What ended the last try, or the job. */
+  cause?: WaitCause | EndCause | undefined
   nextTryAtMs?: number | undefined
   changedAtMs: number
   /** Record for which a person holds it. */
   heldFor?: string | undefined
+  /** It is held until a person resumes it: nobody cancelled it. */
+  isPaused: boolean
   /** Newest record that asked for it. */
   recordId: string
   /** A holder showed up while it ran: whatever it finds now, it is worth another try at once. */
@@ -61,6 +75,8 @@ export function jobOf(
     repository,
     digest,
     references: new Set(),
+    asks: new Map(),
+    ...uniteAsks([{}]),
     createdAtMs: row?.createdAtMs ?? now,
     state: isHeld ? 'held' : mustWait ? 'waiting' : 'queued',
     bytesDone: 0,
@@ -71,14 +87,32 @@ export function jobOf(
     nextTryAtMs: mustWait ? nextTryAtMs : undefined,
     changedAtMs: now,
     heldFor: isHeld ? row?.heldFor : undefined,
+    isPaused: isHeld && row?.isPaused === true,
     recordId,
     isWoken: false,
     stop: new AbortController(),
   }
 }
 
-export function viewOf(job: Job): JobView {
+/** What of a view stands elsewhere. */
+export interface Surroundings {
+  readonly pause: Pause | undefined
+  readonly activity: Activity | undefined
+}
+
+/** What comes in for a job now. */
+export interface Activity {
+  /** Nodes that bytes come from. */
+  readonly from: readonly string[]
+  /** Over the last seconds. */
+  readonly bytesPerSecond: number
+}
+
+export function viewOf(job: Job, { pause, activity }: Surroundings): JobView {
   const { id, repository, digest, state, bytesDone, attempts, createdAtMs, changedAtMs } = job
+  const { phase, bytesTotal, cause, nextTryAtMs, priority, platforms, windows, policies } = job
+  const pausedBy = pausedByOf(job, pause)
+  const reason = state === 'queued' && pause !== undefined ? pauseText(pause) : job.reason
   return {
     id,
     repository,
@@ -89,10 +123,23 @@ export function viewOf(job: Job): JobView {
     attempts,
     createdAtMs,
     changedAtMs,
-    ...(job.phase === undefined ? {} : { phase: job.phase }),
-    ...(job.bytesTotal === undefined ? {} : { bytesTotal: job.bytesTotal }),
-    ...(job.reason === undefined ? {} : { reason: job.reason }),
-    ...(job.cause === undefined ? {} : { cause: job.cause }),
-    ...(job.nextTryAtMs === undefined ? {} : { nextTryAtMs: job.nextTryAtMs }),
+    priority,
+    platforms,
+    policies: policies ?? [],
+    ...(phase === undefined ? {} : { phase }),
+    ...(bytesTotal === undefined ? {} : { bytesTotal }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(cause === undefined ? {} : { cause }),
+    // A window that never opens has no time.
+    ...(nextTryAtMs === undefined || !Number.isFinite(nextTryAtMs) ? {} : { nextTryAtMs }),
+    ...(windows === undefined ? {} : { windows: windows.map(({ text }) => text) }),
+    ...(pausedBy === undefined ? {} : { pausedBy }),
+    ...activity,
   }
+}
+
+function pausedByOf({ state, isPaused }: Job, pause: Pause | undefined): string | undefined {
+  if (state === 'held') return isPaused ? 'job' : undefined
+  if (pause === undefined || isEnd(state)) return undefined
+  return pause.scope === 'all' ? 'all' : `${pause.scope} ${pause.name}`
 }

@@ -120,6 +120,13 @@ function unknown(
   reference: Reference,
 ): OciError {
   const detail = { repository, reference }
+  const part = isDigest(reference) ? content.missingPart(repository, reference) : undefined
+  if (part !== undefined) {
+    const { index, platform = 'no stated platform', here } = part
+    const held = here.length === 0 ? 'no platform' : here.join(', ')
+    const message = `index ${index} is held here for ${held}; this manifest is of ${platform}: ask another node for it`
+    return new OciError('MANIFEST_UNKNOWN', { message, detail: { ...detail, held: here } })
+  }
   if (content.hasRepository(repository)) return new OciError('MANIFEST_UNKNOWN', { detail })
   return new OciError('NAME_UNKNOWN', { detail })
 }

@@ -67,6 +67,25 @@ export function parsePath(path: string, method: string): Target | undefined {
   return undefined
 }
 
+/** The path of a target of a repository, as another registry has to be asked for it; its parts are of their grammars. */
+export function pathOf(target: Exclude<Target, { readonly kind: 'catalog' }>): string {
+  const base = `/v2/${target.repository}`
+  switch (target.kind) {
+    case 'tags':
+      return `${base}/tags/list`
+    case 'manifest':
+      return `${base}/manifests/${target.reference}`
+    case 'blob':
+      return `${base}/blobs/${target.digest}`
+    case 'referrers':
+      return `${base}/referrers/${target.digest}`
+    case 'uploads':
+      return `${base}/blobs/uploads/`
+    case 'upload':
+      return `${base}/blobs/uploads/${encodeURIComponent(target.id)}`
+  }
+}
+
 function digest(text: string): Digest {
   const parsed = parseDigest(text)
   if (parsed !== undefined) return parsed

@@ -3,11 +3,15 @@ import { Readable } from 'node:stream'
 import { type Context, Hono } from 'hono'
 import type { Action } from '../access/access.ts'
 import { codeOf } from '../lib/errors.ts'
-import { OciError } from '../oci/errors.ts'
+import { OciError, type OciErrorCode } from '../oci/errors.ts'
 import { deleteBlob, getBlob } from './blob-routes.ts'
+import type { ElsewhereRequest } from './elsewhere.ts'
 import { errorResponse } from './error-response.ts'
 import { listReferrers, listRepositories, listTags } from './listing-routes.ts'
 import { deleteManifest, getManifest, putManifest } from './manifest-routes.ts'
+import { refuseOtherRegistry } from './own-name.ts'
+import { proxyPing } from './proxy-push.ts'
+import { type IncomingRequest, passOn, readElsewhere } from './pass-on.ts'
 import { parsePath, type Target } from './path.ts'
 import {
   authorize,
@@ -31,13 +35,26 @@ export function createRegistryApp(deps: RegistryDeps): Hono<{ Bindings: NodeBind
 
 async function answer(deps: RegistryDeps, context: RegistryContext): Promise<Response> {
   try {
-    const request = toRequest(deps, context)
+    const { caller, ...asked } = toRequest(deps, context)
     const path = rawPath(context).replace(/^\/v2\/?/, '')
-    if (path === '') return ping(deps, request)
-    const target = parsePath(path, request.method)
+    if (path === '') {
+      return caller === undefined
+        ? await pingElsewhere(deps, asked)
+        : ping(deps, { ...asked, caller })
+    }
+    const target = parsePath(path, asked.method)
     if (target === undefined)
       throw new OciError('NAME_UNKNOWN', { message: 'no such route of the OCI API' })
-    return await route(deps, request, target)
+    const action = routeOf(asked.method, target)?.action
+    const passed = action && (await passOn(deps, { ...asked, caller }, target, action))
+    if (passed !== undefined) return passed
+    if (caller === undefined) throw unauthorized()
+    const answering = route(deps, { ...asked, caller }, target)
+    return await answering.catch(async (err: unknown) => {
+      const elsewhere = isAbsent(err) && (await readElsewhere(deps, { ...asked, caller }, target))
+      if (elsewhere) return elsewhere
+      throw err
+    })
   } catch (err) {
     // The client is gone: nobody reads an answer, and nothing is wrong here.
     if (codeOf(err) === 'ECONNRESET' || codeOf(err) === 'ERR_STREAM_PREMATURE_CLOSE') {
@@ -45,6 +62,16 @@ async function answer(deps: RegistryDeps, context: RegistryContext): Promise<Res
     }
     return errorResponse(err, deps.logger)
   }
+}
+
+const ABSENT: ReadonlySet<string | undefined> = new Set<OciErrorCode>([
+  'BLOB_UNKNOWN',
+  'MANIFEST_UNKNOWN',
+  'NAME_UNKNOWN',
+])
+
+function isAbsent(err: unknown): boolean {
+  return err instanceof OciError && ABSENT.has(err.code)
 }
 
 type Handle<K extends Target['kind']> = (
@@ -103,13 +130,16 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
   on('upload', 'DELETE', 'push', (deps, _, to) => deleteUpload(deps, to.repository, to.id)),
 ])
 
+function routeOf(method: string, { kind }: Target): Route | undefined {
+  return ROUTES.get(`${method === 'HEAD' ? 'GET' : method} ${kind}`)
+}
+
 async function route(
   deps: RegistryDeps,
   request: RegistryRequest,
   target: Target,
 ): Promise<Response> {
-  const method = request.method === 'HEAD' ? 'GET' : request.method
-  const found = ROUTES.get(`${method} ${target.kind}`)
+  const found = routeOf(request.method, target)
   if (found === undefined) {
     throw new OciError('UNSUPPORTED', { message: `${request.method} is not supported here` })
   }
@@ -119,18 +149,11 @@ async function route(
   return found.handle(deps, request, target as never)
 }
 
-/**
- * Clients that use a node as a mirror say of which registry (`?ns=`). Of another one than this mesh nothing is here: a
- * repository of the same name would be other content.
- */
-function refuseOtherRegistry(
-  { isOwnName }: RegistryDeps,
-  { query, header }: RegistryRequest,
-): void {
-  const ns = query.get('ns')?.toLowerCase()
-  if (ns === undefined || ns === header('host')?.toLowerCase() || isOwnName(ns)) return
-  const message = `expected ?ns= to name this mesh, got "${ns.slice(0, 100)}": content of other registries is not served here; if it is a name of this mesh, start the node with --names`
-  throw new OciError('NAME_UNKNOWN', { message })
+/** `docker login`: who judges the credentials of a push also judges them here. */
+async function pingElsewhere(deps: RegistryDeps, request: ElsewhereRequest): Promise<Response> {
+  const answer = await proxyPing(deps, request)
+  if (answer === undefined) throw unauthorized()
+  return answer
 }
 
 function ping({ access }: RegistryDeps, { caller }: RegistryRequest): Response {
@@ -142,8 +165,7 @@ function ping({ access }: RegistryDeps, { caller }: RegistryRequest): Response {
   return new Response('{}', { headers })
 }
 
-/** @throws OciError UNAUTHORIZED for credentials that nobody here gave out */
-function toRequest({ access }: RegistryDeps, context: RegistryContext): RegistryRequest {
+function toRequest({ access }: RegistryDeps, context: RegistryContext): IncomingRequest {
   const { incoming, outgoing } = context.env ?? {}
   // Without a socket the app was asked in this process; a socket without an address is one that closed.
   const address = incoming === undefined ? '127.0.0.1' : (incoming.socket.remoteAddress ?? '')
@@ -151,12 +173,13 @@ function toRequest({ access }: RegistryDeps, context: RegistryContext): Registry
     incoming === undefined ? context.req.header(name) : headerOf(incoming, name)
   const authorization = header('authorization')
   const caller = access.identify({ authorization, address })
-  if (caller === undefined) throw unauthorized()
   return {
     method: context.req.method,
     // Most requests have no query, and parsing a URL costs as much as all the rest of a small one.
     query: new URLSearchParams(rawQuery(context)),
     header,
+    headers: incoming?.headers ?? Object.fromEntries(context.req.raw.headers),
+    address,
     caller,
     body: () => bodyOf(context),
     outgoing,

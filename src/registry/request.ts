@@ -9,6 +9,7 @@ import type { BlobStore } from '../storage/blob-store.ts'
 import type { ContentReader, ContentWriter } from '../storage/content.ts'
 import type { DamageReports } from '../storage/damage.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
+import type { Elsewhere } from './elsewhere.ts'
 
 export interface RegistryDeps {
   readonly content: ContentReader & ContentWriter
@@ -21,6 +22,10 @@ export interface RegistryDeps {
   readonly refusal: (repository: RepositoryName) => string | undefined
   /** Why this node signs nothing now, and when it does again; undefined where it may. */
   readonly unableToSign: () => string | undefined
+  /** Where pushes go that this node takes no part in. */
+  readonly elsewhere: Elsewhere
+  /** Base URL of this node for clients, where the topology says it. */
+  readonly endpoint?: string | undefined
   /** Whether a registry's name, `host[:port]` in lower case, is one of this mesh. */
   readonly isOwnName: (name: string) => boolean
   /** Whether the node is behind with its work, also after a moment: what can wait is put off. */

@@ -4,6 +4,7 @@ import { type Digest, parseDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import { parseRepositoryName, type RepositoryName } from '../oci/name.ts'
 import type { LinkBlob } from '../storage/upload-sessions.ts'
+import { ABSOLUTE_LOCATION } from './elsewhere.ts'
 import type { RegistryDeps, RegistryRequest } from './request.ts'
 
 /** POST: begins a session; `?digest=` with a body is the whole upload; `?mount=` links a blob that is here. */
@@ -20,11 +21,19 @@ export async function postUpload(
     return created(repository, digest)
   }
   const whole = request.query.get('digest')
-  if (whole === null) return accepted(repository, await deps.uploads.begin(repository), 0)
+  if (whole === null) {
+    const id = await deps.uploads.begin(repository)
+    return accepted(repository, id, 0, wantsAbsolute(request) ? deps.endpoint : undefined)
+  }
   const digest = requireDigest(whole)
   return store(deps, repository, digest, (link) =>
     deps.uploads.receive(digest, lendChunks(request.body()), link),
   )
+}
+
+/** Another node sent the client here: see `redirectPush`. */
+function wantsAbsolute({ query }: RegistryRequest): boolean {
+  return query.get(ABSOLUTE_LOCATION) === 'absolute'
 }
 
 /** Seconds: the event loop is looked at every 5 s. */
@@ -151,8 +160,15 @@ function sessionHeaders(repository: RepositoryName, id: string, offset: number) 
   }
 }
 
-function accepted(repository: RepositoryName, id: string, offset: number): Response {
-  const headers = { ...sessionHeaders(repository, id, offset), 'content-length': '0' }
+function accepted(
+  repository: RepositoryName,
+  id: string,
+  offset: number,
+  base: string = '',
+): Response {
+  const session = sessionHeaders(repository, id, offset)
+  const location = `${base}${session.location}`
+  const headers = { ...session, location, 'content-length': '0' }
   return new Response(null, { status: 202, headers })
 }
 

@@ -5,6 +5,7 @@ import { createEventBus } from '../events/event-bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
+import { openContentStore } from '../node/content-store.ts'
 import { type Core, createCore } from '../node/core.ts'
 import type { RepositoryName, Tag } from '../oci/name.ts'
 import { createNeighbours } from '../peers/neighbours.ts'
@@ -12,6 +13,7 @@ import { createIndexDb } from '../storage/index-db.ts'
 import { NO_LINK_FILES } from '../storage/link-journal.ts'
 import { createUploadSessions } from '../storage/upload-sessions.ts'
 import { neighboursOf } from '../topology/flow.ts'
+import { tagsMayMove } from '../topology/origins.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { type BlobSizes, createSizedBlobStore } from './scale-blobs.ts'
 import type { SizedImage } from './scale-image.ts'
@@ -62,25 +64,28 @@ export async function createScaleNode(
   const isConnected = (a: NodeName, b: NodeName) =>
     hub.areConnected(identityFor(a).peerId, identityFor(b).peerId)
   const peers = neighboursOf(topology, name).map((other) => identityFor(other).peerId)
+  const own = { self: name, identity, index, blobs, events, clock, random, logger: silentLogger }
+  const store = await openContentStore(
+    {
+      ...own,
+      realm: topology.realm,
+      tagsMayMove: (repository) => tagsMayMove(topology, repository),
+      linkFiles: NO_LINK_FILES,
+    },
+    { sparse: 'refuse', graces: GRACES },
+  )
   const core = await createCore(
     {
+      ...own,
       topology,
-      self: name,
-      identity,
-      index,
-      blobs,
-      events,
-      clock,
-      random,
+      store,
       uploads: createUploadSessions({ blobs, index, clock }, NO_UPLOADS),
-      linkFiles: NO_LINK_FILES,
       network: hub.network(identity.peerId, peers),
       neighbours: createNeighbours({ topology, self: name, clock }),
       source: createScaleSource({ ...deps, topology, self: name, isConnected }, options),
       issueToken: () => TOKEN,
-      logger: silentLogger,
     },
-    { workers: WORKERS, sparse: 'refuse', graces: GRACES, endpoint: `http://${name}` },
+    { workers: WORKERS, graces: GRACES, endpoint: `http://${name}` },
   )
 
   function identityFor(node: NodeName) {

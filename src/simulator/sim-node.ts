@@ -3,6 +3,7 @@ import { createEventBus } from '../events/event-bus.ts'
 import type { MeshEvent } from '../events/mesh-event.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
+import { openContentStore } from '../node/content-store.ts'
 import { type Core, createCore } from '../node/core.ts'
 import type { Digest } from '../oci/digest.ts'
 import { createNeighbours } from '../peers/neighbours.ts'
@@ -14,6 +15,7 @@ import { NO_LINK_FILES } from '../storage/link-journal.ts'
 import { createMemoryBlobStore } from '../storage/memory-blob-store.ts'
 import { createUploadSessions, type UploadSessions } from '../storage/upload-sessions.ts'
 import { neighboursOf } from '../topology/flow.ts'
+import { tagsMayMove } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { SimClock } from './sim-clock.ts'
 import { backendOver, blobsOver, createSimDisk, noSpace, type SimDisk } from './sim-disk.ts'
@@ -97,25 +99,28 @@ export async function createSimNode(deps: SimNodeDeps, name: NodeName): Promise<
       signal: life.signal,
     })
     node.process = { life, blobs, uploads }
+    const own = { self: name, identity, index, blobs, events, clock, random, logger: silentLogger }
+    const content = await openContentStore(
+      {
+        ...own,
+        realm: topology.realm,
+        tagsMayMove: (repository) => tagsMayMove(topology, repository),
+        linkFiles: NO_LINK_FILES,
+      },
+      { sparse: 'refuse', graces: NO_GRACE },
+    )
     const core = await createCore(
       {
+        ...own,
         topology,
-        self: name,
-        identity,
-        index,
-        blobs,
+        store: content,
         uploads,
-        linkFiles: NO_LINK_FILES,
         network: life.guard(hub.network(identity.peerId, peers)),
         neighbours,
         source: life.guard(source),
         issueToken: () => 'a token of the simulation',
-        events,
-        clock,
-        random,
-        logger: silentLogger,
       },
-      { workers: 2, sparse: 'refuse', graces: NO_GRACE, endpoint: `http://${name}` },
+      { workers: 2, graces: NO_GRACE, endpoint: `http://${name}` },
     )
     if (life.signal.aborted) return
     node.core = core

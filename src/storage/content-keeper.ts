@@ -6,6 +6,8 @@ import { isDigest, type RepositoryName } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
 import { conflictOf, type LoserTag } from '../record/losers.ts'
 import { keyText, type RecordKey } from '../record/tag-record.ts'
+import { hasPlatform, unitePlatforms } from '../topology/platforms.ts'
+import type { Platforms } from '../topology/topology.ts'
 import type { AdoptedTags } from './adopted-tags.ts'
 import type { BlobLeases } from './blob-leases.ts'
 import type { BlobStore } from './blob-store.ts'
@@ -13,7 +15,16 @@ import type { ContentKeeper } from './content.ts'
 import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb, Reads, Transaction } from './index-db.ts'
-import { BLOB, ENTRY, KEPT, MANIFEST, PARENT, pairKey } from './index-tables.ts'
+import {
+  ASKED,
+  BLOB,
+  ENTRY,
+  type EntryRow,
+  KEPT,
+  MANIFEST,
+  PARENT,
+  pairKey,
+} from './index-tables.ts'
 import { serveLosers } from './kept-losers.ts'
 import { historyOf, type Ledger } from './ledger.ts'
 import { isTagged } from './manifest-use.ts'
@@ -32,20 +43,23 @@ export interface ContentKeeperDeps {
 export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
   const { index, blobs, leases, ledger, rows, damage, adopted, events } = deps
 
-  /** Shows `digest` for the key if its newest record still says so. */
-  function show(tx: Transaction, key: RecordKey, digest: Digest): boolean {
+  /** Shows `digest`, which is here for these platforms, for the key if its newest record still says so. */
+  function show(tx: Transaction, key: RecordKey, digest: Digest, platforms: Platforms): boolean {
     const row = tx.get(ENTRY, keyText(key))
     if (visibleOf(historyOf(row))?.record.digest !== digest) return false
-    if (row?.held?.digest === digest && row.held.coverage === 'all') return true
+    // What a person asked for is here, or was replaced.
+    if (tx.get(ASKED, keyText(key)) !== undefined) tx.delete(ASKED, keyText(key))
+    const coverage = coverageOf(tx, key.repository, digest, { row, platforms })
+    if (row?.held?.digest === digest && isEqual(row.held.coverage, coverage)) return true
     if (row?.held?.digest !== digest) adopted.keep(tx, key.repository, key.reference, row?.held)
-    ledger.hold(tx, key, { digest, coverage: 'all' })
+    ledger.hold(tx, key, { digest, coverage })
     if (!isDigest(key.reference)) rows.putTag(tx, key.repository, key.reference, digest)
     tx.afterCommit(() => events.emit({ kind: 'visible-changed', key, digest }))
     return true
   }
 
   return {
-    commitPulled: async ({ repository, manifests, references }) => {
+    commitPulled: async ({ repository, manifests, references, platforms = 'all' }) => {
       const root = manifests.at(-1)
       if (root === undefined) return
       const names = manifests.flatMap(({ digest, manifest }) => [
@@ -59,16 +73,18 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
           rows.putManifest(tx, repository, digest, manifestRow(manifest, bytes.length))
           damage.mended(tx, digest)
         }
-        for (const reference of references) show(tx, { repository, reference }, root.digest)
+        for (const reference of references) {
+          show(tx, { repository, reference }, root.digest, platforms)
+        }
       })
     },
 
-    show: (key) =>
+    show: (key, platforms = 'all') =>
       index.transact((tx) => {
         const digest = visibleOf(historyOf(tx.get(ENTRY, keyText(key))))?.record.digest
         if (digest === undefined) return false
-        if (!isComplete(tx, key.repository, digest)) return false
-        return show(tx, key, digest)
+        if (!isComplete(tx, key.repository, digest, platforms)) return false
+        return show(tx, key, digest, platforms)
       }),
 
     drop: (key) =>
@@ -92,7 +108,7 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
         tx.afterCommit(() => events.emit({ kind: 'visible-changed', key }))
       }),
 
-    keepLosers: async (key, losers) => {
+    keepLosers: async (key, losers, platforms = 'all') => {
       if (losers.length === 0 && index.get(KEPT, keyText(key)) === undefined) return []
       return index.transact((tx) => {
         const row = tx.get(ENTRY, keyText(key))
@@ -101,7 +117,7 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
         const isOwn = ({ tag: reference }: LoserTag) =>
           visibleOf(historyOf(tx.get(ENTRY, keyText({ ...key, reference })))) !== undefined
         const asked = losers.filter((one) => lost.has(one.recordId) && !isOwn(one))
-        const isHere = ({ digest }: LoserTag) => isComplete(tx, key.repository, digest)
+        const isHere = ({ digest }: LoserTag) => isComplete(tx, key.repository, digest, platforms)
         const added = serveLosers(tx, key, asked.filter(isHere))
         if (added !== undefined) {
           // A new number: neighbours hear who holds it.
@@ -116,18 +132,39 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
       })
     },
 
-    isComplete: (repository, digest) => isComplete(index, repository, digest),
+    isComplete: (repository, digest, platforms = 'all') =>
+      isComplete(index, repository, digest, platforms),
   }
+}
+
+/** What the key is complete for: with what it was complete for before, where it shows the same. */
+function coverageOf(
+  reads: Reads,
+  repository: RepositoryName,
+  digest: Digest,
+  { row, platforms }: { readonly row: EntryRow | undefined; readonly platforms: Platforms },
+): Platforms {
+  if (platforms === 'all' || isComplete(reads, repository, digest)) return 'all'
+  const before = row?.held?.digest === digest ? row.held.coverage : undefined
+  return unitePlatforms(before, platforms) ?? platforms
+}
+
+function isEqual(a: Platforms, b: Platforms): boolean {
+  return String(a) === String(b)
 }
 
 /** Index in index in index: deeper documents are not images. */
 const MAX_DEPTH = 4
 
-/** With its children: an adopted index may lack some of them, and a sparse manifest its blobs. A damaged blob counts as here, it is repaired on its own. */
+/**
+ * With its children of these platforms: an adopted index may lack some of them, and a sparse manifest its blobs. A damaged blob
+ * counts as here, it is repaired on its own.
+ */
 export function isComplete(
   reads: Reads,
   repository: RepositoryName,
   digest: Digest,
+  platforms: Platforms = 'all',
   depth = 0,
 ): boolean {
   const row = reads.get(MANIFEST, pairKey(repository, digest))
@@ -135,5 +172,9 @@ export function isComplete(
   const isHere = (blob: Descriptor) =>
     reads.get(BLOB, pairKey(repository, blob.digest)) !== undefined
   if (row.isSparse === true && !row.blobs.every(isHere)) return false
-  return row.manifests.every((child) => isComplete(reads, repository, child, depth + 1))
+  return row.manifests.every(
+    (child, at) =>
+      !hasPlatform(platforms, row.platforms?.[at] || undefined) ||
+      isComplete(reads, repository, child, platforms, depth + 1),
+  )
 }

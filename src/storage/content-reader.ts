@@ -6,6 +6,7 @@ import type { BlobStore } from './blob-store.ts'
 import type { ContentReader, ManifestStat, Page, ReferrerDescriptor } from './content.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
+import { missingPart } from './index-parts.ts'
 import { membersOf } from './index-sets.ts'
 import {
   ABOUT,
@@ -69,6 +70,7 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
       await damage.report(repository, digest, sizeWrong(size, bytes?.length))
       return undefined
     },
+    missingPart: (repository, digest) => missingPart(index, repository, digest),
     statBlob: async (repository, digest) => {
       const key = pairKey(repository, digest)
       // Manifests are blobs too: `GET /blobs/<manifest digest>` is how some clients read them.

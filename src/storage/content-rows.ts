@@ -103,7 +103,9 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
       if (row.isSparse !== true) for (const blob of row.blobs) putBlob(tx, repository, blob)
       const before = tx.get(MANIFEST, key)
       if (before !== undefined) {
-        if (before.isSparse === true && row.isSparse !== true) tx.put(MANIFEST, key, row)
+        const isWhole = before.isSparse === true && row.isSparse !== true
+        const tellsMore = before.platforms === undefined && row.platforms !== undefined
+        if (isWhole || tellsMore) tx.put(MANIFEST, key, row)
         return
       }
       tx.put(MANIFEST, key, row)
@@ -167,5 +169,11 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
 /** What the index keeps of a manifest. */
 export function manifestRow(manifest: Manifest, size: number): ManifestRow {
   const { manifests, ...rest } = manifest
-  return { ...rest, size, manifests: manifests.map(({ digest }) => digest) }
+  const platforms = manifests.map(({ platform = '' }) => platform)
+  return {
+    ...rest,
+    size,
+    manifests: manifests.map(({ digest }) => digest),
+    ...(platforms.some((one) => one !== '') ? { platforms } : {}),
+  }
 }

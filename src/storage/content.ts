@@ -4,6 +4,7 @@ import type { Descriptor, Manifest } from '../oci/manifest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import type { LoserTag } from '../record/losers.ts'
 import type { RecordKey } from '../record/tag-record.ts'
+import type { Platforms } from '../topology/topology.ts'
 import type { Transaction } from './index-db.ts'
 
 export interface StoredManifest {
@@ -18,6 +19,15 @@ export interface ManifestStat {
   readonly mediaType: string
   /** Bytes. */
   readonly size: number
+}
+
+/** A manifest that an index here names, and that is not here itself. */
+export interface MissingPart {
+  readonly index: Digest
+  /** Of the manifest, where the index says it. */
+  readonly platform: string | undefined
+  /** Of the index, sorted: those whose images are here. */
+  readonly here: readonly string[]
 }
 
 export interface Page {
@@ -43,6 +53,8 @@ export interface ContentReader {
     digest: Digest,
     options: { readonly within: number },
   ): AsyncIterable<RepositoryName>
+  /** Of a manifest that is not here while an index is that names it: which index, and what of it is here. */
+  missingPart(repository: RepositoryName, digest: Digest): MissingPart | undefined
   /** Whether the repository exists: it has a manifest. */
   hasRepository(repository: RepositoryName): boolean
   /** Names in order. */
@@ -118,21 +130,27 @@ export interface PulledImage {
   /** Children before parents; the last one is the one that the references name. */
   readonly manifests: readonly PulledManifest[]
   readonly references: readonly Reference[]
+  /** For which it is complete: of an index the others may be missing. All where it is absent. */
+  readonly platforms?: Platforms
 }
 
 /** What the mesh may change: content that a record names becomes visible, or goes. */
 export interface ContentKeeper {
   /** One commit for the whole image. References whose newest record names another digest are left alone. */
   commitPulled(image: PulledImage): Promise<void>
-  /** Shows what the newest record names, where the repository has it complete. @returns whether it is shown now. */
-  show(key: RecordKey): Promise<boolean>
+  /** Shows what the newest record names, where the repository has it complete for these platforms. @returns whether it is shown now. */
+  show(key: RecordKey, platforms?: Platforms): Promise<boolean>
   /** Applies a delete: the node serves the reference no more. */
   drop(key: RecordKey): Promise<void>
   /**
    * From now on these losers of the key are served under their tags, and no others: those that are here. @returns those that
    * are not.
    */
-  keepLosers(key: RecordKey, losers: readonly LoserTag[]): Promise<readonly LoserTag[]>
-  /** Whether the repository has the manifest, and so everything that it needs. */
-  isComplete(repository: RepositoryName, digest: Digest): boolean
+  keepLosers(
+    key: RecordKey,
+    losers: readonly LoserTag[],
+    platforms?: Platforms,
+  ): Promise<readonly LoserTag[]>
+  /** Whether the repository has the manifest and everything that it needs, of an index for these platforms. */
+  isComplete(repository: RepositoryName, digest: Digest, platforms?: Platforms): boolean
 }

@@ -22,6 +22,11 @@
  *   gone       repository NUL digest        a manifest that left while others were about it
  *   upload     UUID                         an upload session: whose repository
  *   job        repository @ digest          attempts, errors and times of a job
+ *   asked      repository NUL reference     digest that a person asked for: until it is here
+ *   pause      all                          what a person has paused
+ *   heldup     repository                   deletes of other writers wait for a person: since when
+ *   confirmed  repository NUL tag           such a delete that a person let through: id of its record
+ *   taken      repository NUL tag           such a delete that was applied, for as long as it counts: when it was due
  *   cursor     peer id                      how far this node has read the peer's feed
  *   parked     record id                    verified records whose time or right has not come yet
  *   pending    number (16 digits)           link files that a commit still has to write
@@ -29,6 +34,7 @@
  *
  * A set is a row that counts its members, and behind it a row for each: repository NUL digest NUL member.
  */
+import type { Pause } from '../events/mesh-event.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
@@ -60,6 +66,8 @@ export interface ManifestRow {
   /** Bytes of the manifest. */
   readonly size: number
   readonly manifests: readonly Digest[]
+  /** Of each of them, empty where the index says none. Absent where it says none of any, and in rows of earlier programs. */
+  readonly platforms?: readonly string[]
   readonly blobs: readonly Descriptor[]
   readonly subject?: Digest
   readonly artifactType?: string
@@ -94,6 +102,13 @@ export interface JobRow {
   readonly reason?: string
   /** Id of the record for which a person holds the job: until a retry, or another record. */
   readonly heldFor?: string
+  /** It was paused, not cancelled. */
+  readonly isPaused?: true
+}
+
+export interface HeldUpRow {
+  /** Milliseconds since the Unix epoch. */
+  readonly sinceMs: number
 }
 
 export interface CursorRow {
@@ -201,6 +216,11 @@ export const RENUMBER = table<RenumberRow>('renumber')
 export const GONE = table<GoneRow>('gone')
 export const UPLOAD = table<UploadRow>('upload')
 export const JOB = table<JobRow>('job')
+export const ASKED = table<Digest>('asked')
+export const PAUSE = table<readonly Pause[]>('pause')
+export const HELD_UP = table<HeldUpRow>('heldup')
+export const CONFIRMED = table<string>('confirmed')
+export const TAKEN = table<number>('taken')
 export const CURSOR = table<CursorRow>('cursor')
 export const PARKED = table<ParkedRow>('parked')
 export const PENDING = table<readonly LinkChange[]>('pending')

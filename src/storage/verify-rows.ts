@@ -116,7 +116,10 @@ async function verifyManifest(
     return check.tell(finding('manifest-unreadable', path, { expected, came: parse.reason }))
   }
   const { isSparse } = row
-  const said = manifestRow(parse.manifest, bytes.length)
+  const { platforms, ...rest } = manifestRow(parse.manifest, bytes.length)
+  // Rows of earlier programs do not have them.
+  const said =
+    row.platforms === undefined || platforms === undefined ? rest : { ...rest, platforms }
   const right = isSparse === undefined ? said : { ...said, isSparse }
   // Of a sparse manifest blobs may be missing.
   const lacking = right.blobs.filter(

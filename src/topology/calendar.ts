@@ -48,7 +48,9 @@ export function createCalendar(text: string): Calendar {
           return now.add({ days }).with({ ...time, second: 0, millisecond: 0 }).epochMilliseconds
         }),
       )
-      return Math.min(...edges.filter((edge) => edge > ms))
+      // Where the clocks are changed, an hour is skipped or comes again.
+      const shift = now.getTimeZoneTransition('next')?.epochMilliseconds ?? Number.POSITIVE_INFINITY
+      return Math.min(shift, ...edges.filter((edge) => edge > ms))
     },
   }
 }

@@ -19,7 +19,7 @@ export function compile(document: TopologyDocument): Topology {
       name: name as NodeName,
       locality: locality as Readonly<Record<string, string>>,
       labels,
-      timeZone,
+      timeZone: timeZone ?? 'UTC',
       formerPeerIds: former,
       ...(storage === undefined ? {} : { storage: toBudget(storage) }),
       ...(endpoint === undefined ? {} : { endpoint }),
@@ -36,7 +36,7 @@ export function compile(document: TopologyDocument): Topology {
     realm,
     generation,
     ...(owner === undefined ? {} : { owner }),
-    hash: createHash('sha256').update(canonical(document)).digest('hex'),
+    hash: createHash('sha256').update(meaningOf(document)).digest('hex'),
     nodes: new Map(nodes.map((node) => [node.name, node])),
     origins: document.origins.map((origin) => toOrigin(origin, nodes)),
     policies,
@@ -95,6 +95,17 @@ function toPolicy(name: string, policy: PolicyDocument): Policy {
 
 function toBudget({ max, evict, pin }: NonNullable<TopologyDocument['nodes'][string]['storage']>) {
   return { maxBytes: max, evict, isPinned: imageMatcher(pin) }
+}
+
+/** Two files with the same meaning have one text: what was left out counts as its default, `extends` as what it brings. */
+function meaningOf(document: TopologyDocument): string {
+  const mapValues = <T, R>(map: Readonly<Record<string, T>>, change: (value: T) => R) =>
+    Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]))
+  return canonical({
+    ...document,
+    nodes: mapValues(document.nodes, (node) => ({ ...node, timeZone: node.timeZone ?? 'UTC' })),
+    policies: mapValues(document.policies, ({ extends: _, ...policy }) => policy),
+  })
 }
 
 /** JSON with sorted keys: one text for one meaning. */

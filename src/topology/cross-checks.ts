@@ -1,128 +1,30 @@
-/** What a schema cannot see: names that nobody has, nodes that nothing reaches, writers without a rule between them. */
+/** What a schema cannot see and no mesh may run with: names that nobody has, writers without a rule between them, keys that need another. */
 import { type Findings, type Path, suggestion } from './findings.ts'
-import { mayMeet } from './glob.ts'
-import type { LinkDocument, TopologyDocument } from './schema.ts'
+import { selectorsOf } from './link-ends.ts'
+import type { TopologyDocument } from './schema.ts'
 import { select, unknownNames } from './selector.ts'
-import type { Group, Topology } from './topology.ts'
+import { checkTests } from './test-checks.ts'
+import type { Group, Topology, TopologyNode } from './topology.ts'
 import type { SelectorText } from './words.ts'
+
+type Add = Pick<Findings, 'add'>
 
 /** At most so many writers a repository, and keys of theirs: `seen` of a record lists them, and a record has 4 KiB. */
 const MAX_WRITERS = 32
 const MAX_KEYS = 44
 
-export function crossCheck(
-  document: TopologyDocument,
-  topology: Topology,
-  findings: Pick<Findings, 'add'>,
-): void {
-  const nodes = [...topology.nodes.values()]
-  const names = new Set<string>(topology.nodes.keys())
-  const keys = new Set(
-    nodes.flatMap(({ labels, locality }) => Object.keys({ ...labels, ...locality })),
-  )
-
-  /** Whether the selector means what it says. */
-  function checkSelector(selector: SelectorText, path: Path): boolean {
-    const unknown = unknownNames(selector, names)
-    for (const name of unknown) {
-      findings.add(path, `unknown node "${name}"${suggestion(name, names)}`)
-    }
-    const isMap = typeof selector === 'object' && !Array.isArray(selector)
-    for (const key of isMap ? Object.keys(selector) : []) {
-      if (keys.has(key)) continue
-      const message = `no node has a label or locality "${key}"${suggestion(key, keys)}`
-      findings.add([...path, key], message, { severity: 'warning', atKey: true })
-    }
-    const isNobody = isMap && select(selector, nodes).length === 0
-    if (isNobody) findings.add(path, `selects no node: ${JSON.stringify(selector)}`)
-    return unknown.length === 0 && !isNobody
-  }
-
-  for (const [at, origin] of document.origins.entries()) {
-    checkSelector(origin.writers, ['origins', at, 'writers'])
-    const earlier = document.origins.slice(0, at).flatMap(({ repos }) => repos)
-    if (earlier.includes('**') || origin.repos.every((glob) => earlier.includes(glob))) {
-      const message = 'never holds: earlier entries match all of it, and the first match holds'
-      findings.add(['origins', at, 'repos'], message, { severity: 'warning' })
-    }
-    const writers = topology.origins[at]?.writers ?? []
-    const { conflict } = origin
-    if (writers.length > MAX_WRITERS) {
-      findings.add(
-        ['origins', at, 'writers'],
-        `${writers.length} writers; at most ${MAX_WRITERS} may write one repository`,
-      )
-    }
-    const writing = writers.reduce(
-      (sum, name) => sum + 1 + (topology.nodes.get(name)?.formerPeerIds.length ?? 0),
-      0,
-    )
-    if (writing > MAX_KEYS) {
-      findings.add(
-        ['origins', at, 'writers'],
-        `${writing} keys with those under formerPeerIds; at most ${MAX_KEYS} may write one repository: give up the oldest former keys`,
-      )
-    }
-    if (writers.length > 1 && conflict === undefined) {
-      const rule =
-        'conflict: { tags: register, resolve: hlc-lww }, with keep: losers-as-suffixed-tag to see both'
-      findings.add(
-        ['origins', at],
-        `several nodes may write (${writers.join(', ')}): say what holds when two do; add ${rule}`,
-      )
-    }
-    if (writers.length > 1 && conflict?.tags === 'immutable') {
-      findings.add(
-        ['origins', at, 'conflict', 'tags'],
-        'immutable tags need exactly one writer: an earlier push that arrives late would move the tag',
-      )
-    }
-  }
-
-  for (const [at, link] of document.links.entries()) {
-    const checks = selectorsOf(link).map(([key, selector]) =>
-      checkSelector(selector, ['links', at, key]),
-    )
-    for (const [number, name] of link.policies.entries()) {
-      if (topology.policies.has(name)) continue
-      const hint = suggestion(name, Object.keys(document.policies))
-      findings.add(['links', at, 'policies', number], `unknown policy "${name}"${hint}`)
-    }
-    const groups = topology.groups.filter(({ id }) => id.split('/')[0] === String(at))
-    const joins = ({ senders, receivers }: Group) =>
-      senders.some((sender) => receivers.some((receiver) => receiver !== sender))
-    if (!checks.includes(false) && !groups.some(joins)) {
-      findings.add(['links', at], 'joins no two nodes')
-    }
-  }
-
-  checkNodes(document, topology, findings)
+export function crossCheck(document: TopologyDocument, topology: Topology, findings: Add): void {
+  checkKeys(topology, findings)
+  checkOrigins(document, topology, findings)
+  checkPolicies(document, findings)
+  checkLinks(document, topology, findings)
+  checkTests(document.tests, new Set<string>(topology.nodes.keys()), findings)
 }
 
-function checkNodes(
-  document: TopologyDocument,
-  topology: Topology,
-  findings: Pick<Findings, 'add'>,
-): void {
+/** No two nodes have one address or key, and a former key is nobody's. */
+function checkKeys(topology: Topology, findings: Add): void {
   const used = new Map<string, string>()
   for (const [name, node] of topology.nodes) {
-    const linked = topology.groups.filter(
-      ({ senders, receivers }) => senders.includes(name) || receivers.includes(name),
-    )
-    if (linked.length === 0 && topology.nodes.size > 1) {
-      findings.add(['nodes', name], `no link reaches node ${name}`, {
-        severity: 'warning',
-        atKey: true,
-      })
-    }
-    const sends = linked.some(
-      ({ senders, receivers }) =>
-        senders.includes(name) && receivers.some((other) => other !== name),
-    )
-    if (sends && node.endpoint === undefined) {
-      const message = `node ${name} sends to others but has no endpoint; \`entrepot up\` fills one in, \`entrepot serve\` needs it`
-      findings.add(['nodes', name], message, { severity: 'warning', atKey: true })
-    }
     for (const key of ['endpoint', 'mesh', 'peerId'] as const) {
       const value = node[key]
       if (value === undefined) continue
@@ -141,44 +43,124 @@ function checkNodes(
       findings.add(['nodes', name, 'formerPeerIds', number, 'peerId'], message)
     }
   }
-  const writable = document.origins.flatMap(({ repos }) => repos)
-  for (const [name, { match }] of Object.entries(document.policies)) {
-    for (const [number, glob] of match.repos.entries()) {
-      if (writable.some((other) => mayMeet(glob, other))) continue
-      const message = `nobody may write a repository like "${glob}": no entry of origins matches one`
-      const path = ['policies', name, 'match', 'repos', number]
-      findings.add(path, message, { severity: 'warning' })
+}
+
+function checkOrigins(document: TopologyDocument, topology: Topology, findings: Add): void {
+  const nodes = [...topology.nodes.values()]
+  for (const [at, { writers: selector, conflict }] of document.origins.entries()) {
+    const path = ['origins', at, 'writers']
+    checkSelector(selector, nodes, path, findings)
+    const writers = topology.origins[at]?.writers ?? []
+    if (writers.length > MAX_WRITERS) {
+      findings.add(
+        path,
+        `${writers.length} writers; at most ${MAX_WRITERS} may write one repository`,
+      )
     }
-  }
-  const linkedPolicies = new Set(document.links.flatMap(({ policies }) => policies))
-  for (const name of Object.keys(document.policies)) {
-    if (linkedPolicies.has(name)) continue
-    findings.add(['policies', name], `no link uses policy "${name}"`, {
-      severity: 'warning',
-      atKey: true,
-    })
+    const writing = writers.reduce(
+      (sum, name) => sum + 1 + (topology.nodes.get(name)?.formerPeerIds.length ?? 0),
+      0,
+    )
+    if (writing > MAX_KEYS) {
+      findings.add(
+        path,
+        `${writing} keys with those under formerPeerIds; at most ${MAX_KEYS} may write one repository: give up the oldest former keys`,
+      )
+    }
+    if (writers.length > 1 && conflict === undefined) {
+      const rule =
+        'conflict: { tags: register, resolve: hlc-lww }, with keep: losers-as-suffixed-tag to see both'
+      findings.add(
+        ['origins', at],
+        `several nodes may write (${writers.join(', ')}): say what holds when two do; add ${rule}`,
+        { lint: 'concurrent-writers' },
+      )
+    }
+    if (writers.length > 1 && conflict?.tags === 'immutable') {
+      findings.add(
+        ['origins', at, 'conflict', 'tags'],
+        'immutable tags need exactly one writer: an earlier push that arrives late would move the tag',
+        { lint: 'concurrent-writers' },
+      )
+    }
   }
 }
 
-function selectorsOf(link: LinkDocument): readonly (readonly [string, SelectorText])[] {
-  switch (link.shape) {
-    case 'star':
-      return [
-        ['center', link.center],
-        ['leaves', link.leaves],
-      ]
-    case 'tree':
-      return [
-        ['parent', link.parent],
-        ['children', link.children],
-      ]
-    case 'mesh':
-    case 'ring':
-      return [['members', link.members]]
-    case 'explicit':
-      return [
-        ['from', link.from],
-        ['to', link.to],
-      ]
+/** Keys that mean something beside another one only. */
+function checkPolicies(document: TopologyDocument, findings: Add): void {
+  for (const [name, { mode, schedule, deletes }] of Object.entries(document.policies)) {
+    const path = ['policies', name]
+    if (mode === 'scheduled' && schedule === undefined) {
+      const example = 'schedule: { cron: "0 1 * * *", window: 4h, tz: site }'
+      findings.add([...path, 'mode'], `mode scheduled needs a schedule: add ${example}`)
+    }
+    if (mode !== 'scheduled' && schedule !== undefined) {
+      const message = `a schedule needs mode scheduled; got mode ${mode}, which never waits for a window`
+      findings.add([...path, 'schedule'], message)
+    }
+    const { propagate, ...rules } = deletes
+    for (const key of propagate ? [] : Object.keys(rules)) {
+      const message = `"${key}" needs propagate: true; without it no delete is applied that it could hold back`
+      findings.add([...path, 'deletes', key], message, { atKey: true })
+    }
   }
+}
+
+function checkLinks(document: TopologyDocument, topology: Topology, findings: Add): void {
+  const nodes = [...topology.nodes.values()]
+  for (const [at, link] of document.links.entries()) {
+    const checks = selectorsOf(link).map(([key, selector]) =>
+      checkSelector(selector, nodes, ['links', at, key], findings),
+    )
+    for (const [number, name] of link.policies.entries()) {
+      if (topology.policies.has(name)) continue
+      const hint = suggestion(name, topology.policies.keys())
+      findings.add(['links', at, 'policies', number], `unknown policy "${name}"${hint}`)
+    }
+    if (link.shape === 'ring') {
+      for (const [number, name] of link.members.entries()) {
+        if (link.members.indexOf(name) === number) continue
+        findings.add(['links', at, 'members', number], `"${name}" stands in the ring twice`)
+        checks.push(false)
+      }
+    }
+    const groups = topology.groups.filter(({ id }) => id.split('/')[0] === String(at))
+    const joins = ({ senders, receivers }: Group) =>
+      senders.some((sender) => receivers.some((receiver) => receiver !== sender))
+    if (!checks.includes(false) && !groups.some(joins)) {
+      findings.add(['links', at], 'joins no two nodes')
+    }
+  }
+}
+
+/** Whether the selector means what it says. */
+function checkSelector(
+  selector: SelectorText,
+  nodes: readonly TopologyNode[],
+  path: Path,
+  findings: Add,
+): boolean {
+  const names = new Set<string>(nodes.map(({ name }) => name))
+  const unknown = unknownNames(selector, names)
+  for (const name of unknown) {
+    const number = Array.isArray(selector) ? [selector.indexOf(name)] : []
+    findings.add([...path, ...number], `unknown node "${name}"${suggestion(name, names)}`)
+  }
+  const isNobody =
+    typeof selector === 'object' && !Array.isArray(selector) && select(selector, nodes).length === 0
+  if (isNobody) {
+    const keys = nodes.flatMap(({ labels, locality }) => Object.keys({ ...labels, ...locality }))
+    const hints = Object.entries(selector).map(([key, value]) => {
+      if (!keys.includes(key)) return suggestion(key, keys)
+      const values = nodes.flatMap((node) => valuesOf(node, key))
+      return values.includes(value) ? '' : suggestion(value, values)
+    })
+    const hint = hints.find((one) => one !== '') ?? ''
+    findings.add(path, `selects no node: ${JSON.stringify(selector)}${hint}`)
+  }
+  return unknown.length === 0 && !isNobody
+}
+
+function valuesOf({ labels, locality }: TopologyNode, key: string): readonly string[] {
+  return [labels, locality].flatMap((map) => (Object.hasOwn(map, key) ? (map[key] ?? []) : []))
 }

@@ -1,24 +1,32 @@
 /** Findings: what is wrong with a topology file, where, and what was expected. All of them, not the first. */
 import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter } from 'yaml'
+import type { LintName } from './lint-names.ts'
 
 export interface Finding {
-  readonly severity: 'error' | 'warning'
+  /** Errors keep a file from being used, warnings are probably mistakes, notes are worth knowing. */
+  readonly severity: 'error' | 'warning' | 'note'
   /** From 1. */
   readonly line: number
   readonly column: number
   /** e.g. `links[0].policies[1]`; empty for the whole file. */
   readonly path: string
   readonly message: string
+  /** Of the lint that found it; the message ends with it. */
+  readonly lint?: LintName
 }
 
 export type Path = readonly PropertyKey[]
 
+export interface FindingOptions {
+  /** `error` without it. */
+  readonly severity?: Finding['severity']
+  /** At the key of the path's end, not at its value. */
+  readonly atKey?: boolean
+  readonly lint?: LintName
+}
+
 export interface Findings {
-  add(
-    path: Path,
-    message: string,
-    options?: { readonly severity?: Finding['severity']; readonly atKey?: boolean },
-  ): void
+  add(path: Path, message: string, options?: FindingOptions): void
   /** At a place in the text, for errors of YAML itself. */
   addAt(offset: number, message: string): void
   /** In the order of the file. */
@@ -32,9 +40,16 @@ export function createFindings(document: Document, lines: LineCounter): Findings
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
   return {
-    add: (path, message, { severity = 'error', atKey = false } = {}) => {
+    add: (path, text, { severity = 'error', atKey = false, lint } = {}) => {
       const at = place(offsetOf(document, path, atKey))
-      found.push({ severity, ...at, path: pathText(path), message })
+      const message = lint === undefined ? text : `${text} [${lint}]`
+      found.push({
+        severity,
+        ...at,
+        path: pathText(path),
+        message,
+        ...(lint === undefined ? {} : { lint }),
+      })
     },
     addAt: (offset, message) => {
       found.push({ severity: 'error', ...place(offset), path: '', message })

@@ -6,6 +6,8 @@ import type { Group, LinkRate, NodeName, Policy, TopologyNode } from './topology
 
 type Way = 'down' | 'up' | 'either'
 
+const OTHER_WAY = { down: 'up', up: 'down', either: 'either' } as const satisfies Record<Way, Way>
+
 /** A link's groups; ids are the same at every node, as they follow the file. */
 export function toGroups(
   link: LinkDocument,
@@ -31,6 +33,7 @@ export function toGroups(
     policies,
     fetch: link.fetch,
     rates: rates[way],
+    back: rates[OTHER_WAY[way]],
   })
 
   switch (link.shape) {

@@ -10,6 +10,11 @@ export function writersOf(topology: Topology, repository: RepositoryName): reado
   return originOf(topology, repository)?.writers ?? []
 }
 
+/** Whether a tag that exists may be pushed again with another manifest. */
+export function tagsMayMove(topology: Topology, repository: RepositoryName): boolean {
+  return originOf(topology, repository)?.immutableTags !== true
+}
+
 /** The node that this key belongs to now. */
 export function nodeOfPeer(topology: Topology, peerId: string): NodeName | undefined {
   for (const node of topology.nodes.values()) if (node.peerId === peerId) return node.name
@@ -42,9 +47,15 @@ export function refuseWriting(
   if (writers.includes(self)) return undefined
   if (writers.length === 0)
     return `no node of this mesh may write ${repository}: no entry of origins matches it`
-  const names = writers.map((name) => {
+  const names = writersWithEndpoints(topology, repository)
+  return `node ${self} does not accept pushes to ${repository}; push to ${names}`
+}
+
+/** For people: `hub (https://hub.example:5000) or hub-2 (...)`. */
+export function writersWithEndpoints(topology: Topology, repository: RepositoryName): string {
+  const names = writersOf(topology, repository).map((name) => {
     const endpoint = topology.nodes.get(name)?.endpoint
     return endpoint === undefined ? name : `${name} (${endpoint})`
   })
-  return `node ${self} does not accept pushes to ${repository}; push to ${names.join(' or ')}`
+  return names.join(' or ')
 }

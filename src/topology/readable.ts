@@ -2,12 +2,18 @@
 import type { z } from 'zod'
 import type { Path } from './findings.ts'
 import { LINK } from './link-schema.ts'
-import { NODE, ORIGIN, POLICY, type TopologyDocument } from './schema.ts'
+import { NODE } from './node-schema.ts'
+import { ORIGIN } from './origin-schema.ts'
+import { POLICY } from './policy-schema.ts'
+import type { TopologyDocument } from './schema.ts'
+import { TEST } from './test-schema.ts'
 
 export interface ReadableParts {
   readonly document: TopologyDocument
   /** A path in `document` -> the path in the file: list entries that nobody can read are left out. */
   placeOf(path: Path): Path
+  /** Whether the path in `document` leads into an entry that the schema refused: it is not all that was written. */
+  isStandIn(path: Path): boolean
 }
 
 /** Stand-ins keep the names of nodes and policies known, whatever is wrong inside. */
@@ -18,10 +24,15 @@ export function readableParts(value: unknown, issues: readonly z.core.$ZodIssue[
   const rest = withoutFaults(value, issues)
   const origins = listed(ORIGIN, at(rest, ['origins']))
   const links = listed(LINK, at(rest, ['links']))
+  const tests = listed(TEST, at(rest, ['tests']))
   const places: Readonly<Record<string, readonly number[]>> = {
     origins: origins.map(([place]) => place),
     links: links.map(([place]) => place),
+    tests: tests.map(([place]) => place),
   }
+  const refused = new Set(
+    issues.map(({ path: [section, name] }) => `${String(section)} ${String(name)}`),
+  )
   return {
     document: {
       apiVersion: 'entrepot/v1',
@@ -31,7 +42,7 @@ export function readableParts(value: unknown, issues: readonly z.core.$ZodIssue[
       origins: origins.map(([, origin]) => origin),
       policies: named(POLICY, at(rest, ['policies']), SOME_POLICY),
       links: links.map(([, link]) => link),
-      tests: [],
+      tests: tests.map(([, test]) => test),
     },
     placeOf: ([section, entry, ...inside]) => {
       if (section === undefined || entry === undefined)
@@ -39,6 +50,8 @@ export function readableParts(value: unknown, issues: readonly z.core.$ZodIssue[
       const place = typeof entry === 'number' ? places[String(section)]?.[entry] : undefined
       return [section, place ?? entry, ...inside]
     },
+    isStandIn: ([section, name]) =>
+      section === 'policies' && refused.has(`policies ${String(name)}`),
   }
 }
 

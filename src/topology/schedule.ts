@@ -49,25 +49,69 @@ export function timeZoneProblem(text: string): string | undefined {
   }
 }
 
+/** Of how many runs in a row the shortest distance is looked for: enough for every day of a month. */
+const RUNS_COMPARED = 40
+/** Where the look begins; any moment would do. */
+const SOME_MOMENT = new Date('2026-01-01T00:00:00Z')
+
+/** The shortest time between two runs, milliseconds; undefined where there are never any. */
+export function cronPeriod(cron: string): number | undefined {
+  const runs = new Cron(cron, { paused: true, timezone: 'UTC' })
+    .nextRuns(RUNS_COMPARED, SOME_MOMENT)
+    .map((run) => run.getTime())
+  if (runs.length === 0) return undefined
+  return Math.min(...runs.slice(1).map((run, at) => run - (runs[at] ?? run)))
+}
+
+/** Windows that follow without a gap are one, as far as so many. */
+const MAX_JOINED = 40
+
+/** In one time zone: there are as many as nodes at most. */
+interface Zone {
+  readonly runs: Cron
+  /** What was answered last, and from when on it holds. */
+  last?: { readonly fromMs: number; readonly state: WindowState }
+}
+
 export function createSchedule({ cron, window, tz }: ScheduleText): Schedule {
-  const made = new Map<string, Cron>()
-  /** One a time zone: there are as many as nodes at most. */
-  function cronIn(timezone: string): Cron {
-    const known = made.get(timezone) ?? new Cron(cron, { paused: true, timezone })
-    made.set(timezone, known)
-    return known
+  const zones = new Map<string, Zone>()
+  function zoneOf(timezone: string): Zone {
+    const zone = zones.get(timezone) ?? { runs: new Cron(cron, { paused: true, timezone }) }
+    zones.set(timezone, zone)
+    return zone
+  }
+  function look(runs: Cron, ms: number): WindowState {
+    // The library looks for runs before a moment, in whole seconds: one that begins now counts.
+    const [begun] = runs.previousRuns(1, new Date(ms + MS_PER_SECOND))
+    const beganMs = begun === undefined || begun.getTime() > ms ? undefined : begun.getTime()
+    if (beganMs === undefined || ms >= beganMs + window) {
+      const opens = runs.nextRun(new Date(ms))
+      return { isOpen: false, opensMs: opens?.getTime() ?? Number.POSITIVE_INFINITY }
+    }
+    let untilMs = beganMs + window
+    let nextMs = runs.nextRun(new Date(beganMs))?.getTime()
+    for (let joined = 0; joined < MAX_JOINED && nextMs !== undefined; joined += 1) {
+      if (nextMs > untilMs) break
+      untilMs = nextMs + window
+      nextMs = runs.nextRun(new Date(nextMs))?.getTime()
+    }
+    return { isOpen: true, untilMs }
   }
   return {
     text: `${cron} for ${window} ms in ${tz}`,
     at: (ms, site) => {
-      const runs = cronIn(tz === 'site' ? site : tz)
-      // The library looks for runs before a moment, in whole seconds: one that begins now counts.
-      const [begun] = runs.previousRuns(1, new Date(ms + MS_PER_SECOND))
-      if (begun !== undefined && begun.getTime() <= ms && ms < begun.getTime() + window) {
-        return { isOpen: true, untilMs: begun.getTime() + window }
+      const zone = zoneOf(tz === 'site' ? site : tz)
+      // Each job asks again and again: until the window opens or ends the answer is the same.
+      if (zone.last !== undefined && ms >= zone.last.fromMs && ms < endOf(zone.last.state)) {
+        return zone.last.state
       }
-      const opens = runs.nextRun(new Date(ms))
-      return { isOpen: false, opensMs: opens?.getTime() ?? Number.POSITIVE_INFINITY }
+      const state = look(zone.runs, ms)
+      zone.last = { fromMs: ms, state }
+      return state
     },
   }
+}
+
+function endOf(state: WindowState): number {
+  return state.isOpen ? state.untilMs : state.opensMs
 }

@@ -1,124 +1,62 @@
-/** The schema of a topology file, `apiVersion: entrepot/v1`: the type and the validator. Defaults and units: docs/TOPOLOGY.md. */
+/**
+ * The schema of a topology file, `apiVersion: entrepot/v1`: the type, the validator, and the texts that editors show. Every key
+ * says its unit and its default; docs/TOPOLOGY.md explains them.
+ */
 import { z } from 'zod'
 import { LINK } from './link-schema.ts'
+import { NODE } from './node-schema.ts'
+import { ORIGIN } from './origin-schema.ts'
+import { DERIVED_POLICY, POLICY } from './policy-schema.ts'
 import { TEST } from './test-schema.ts'
-import {
-  CRON,
-  DURATION,
-  ENDPOINT,
-  IMAGE_GLOB,
-  INSTANT,
-  MESH_ADDRESS,
-  NODE_NAME,
-  PEER_ID,
-  PLATFORM,
-  REPOSITORY_GLOB,
-  SELECTOR,
-  SEMVER_RANGE,
-  SHARE,
-  SIZE,
-  TAG_GLOB,
-  TEXT,
-  TIME_ZONE,
-} from './words.ts'
+import { NODE_NAME, PEER_ID, TEXT } from './words.ts'
 
-const REPOSITORY_GLOBS = z.array(REPOSITORY_GLOB).min(1, 'expected at least one glob')
+const EXPECTED_GENERATION = 'expected a whole number from 1'
 
-export const NODE = z.strictObject({
-  kind: z.literal('node').default('node'),
-  locality: z
-    .strictObject({ region: TEXT.optional(), zone: TEXT.optional(), site: TEXT.optional() })
-    .default({}),
-  labels: z.record(TEXT, TEXT).default({}),
-  /** What `tz: site` and calendars mean here. */
-  timeZone: TIME_ZONE.default('UTC'),
-  endpoint: ENDPOINT.optional(),
-  mesh: MESH_ADDRESS.optional(),
-  peerId: PEER_ID.optional(),
-  formerPeerIds: z.array(z.strictObject({ peerId: PEER_ID, until: INSTANT })).default([]),
-  storage: z
-    .strictObject({
-      max: SIZE,
-      evict: z.enum(['lru', 'none']).default('lru'),
-      /** Never evicted. */
-      pin: z.array(IMAGE_GLOB).default([]),
-    })
-    .optional(),
-})
-
-export const ORIGIN = z.strictObject({
-  repos: REPOSITORY_GLOBS,
-  writers: SELECTOR,
-  elsewhere: z.enum(['reject', 'redirect', 'proxy']).default('reject'),
-  conflict: z
-    .discriminatedUnion('tags', [
-      z.strictObject({
-        tags: z.literal('register'),
-        resolve: z.literal('hlc-lww'),
-        /** What becomes of a push that lost: without it, it stays where it was pushed, reachable by digest. */
-        keep: z.literal('losers-as-suffixed-tag').optional(),
-      }),
-      z.strictObject({ tags: z.literal('immutable') }),
-    ])
-    .optional(),
-})
-
-const MATCH = z.strictObject({
-  repos: REPOSITORY_GLOBS,
-  tags: z
-    .strictObject({
-      semver: SEMVER_RANGE.optional(),
-      include: z.array(TAG_GLOB).default(['*']),
-      exclude: z.array(TAG_GLOB).default([]),
-    })
-    .default({ include: ['*'], exclude: [] }),
-  /** Of an index, the images of these platforms only; without it all of them. */
-  platforms: z.array(PLATFORM).min(1, 'expected at least one platform').optional(),
-})
-
-const DELETES = z.strictObject({
-  propagate: z.boolean(),
-  /** So long after it was written a delete is applied. */
-  grace: DURATION.optional(),
-  /** So many of a repository's tags stay whatever is deleted. */
-  keepLast: z.int().min(1).max(10_000).optional(),
-  /** A delete of more than this share of a repository's tags waits for a person. */
-  guard: SHARE.optional(),
-})
-
-/** As it is after `extends` was resolved. */
-export const POLICY = z.strictObject({
-  extends: TEXT.optional(),
-  match: MATCH,
-  mode: z.enum(['eager', 'lazy', 'scheduled', 'manual']),
-  schedule: z
-    .strictObject({ cron: CRON, window: DURATION, tz: z.union([z.literal('site'), TIME_ZONE]) })
-    .optional(),
-  untagged: z.boolean().default(false),
-  /** Jobs of a higher number go first. */
-  priority: z.int().min(-10).max(10).default(0),
-  deletes: DELETES.default({ propagate: false }),
-  /** What is meant to be kept; nothing flows differently by it. */
-  slo: z.strictObject({ lag: DURATION }).optional(),
+const METADATA = z.strictObject({
+  name: TEXT.describe(
+    'The realm: every record carries it, so it never changes during the life of a mesh.',
+  ),
+  generation: z
+    .int(EXPECTED_GENERATION)
+    .min(1, EXPECTED_GENERATION)
+    .describe('A whole number from 1, larger with every change of the file.'),
+  owner: PEER_ID.optional().describe(
+    "The realm owner's public key, as a peer id: who has its secret key may change the topology of running nodes. Default: nobody may.",
+  ),
 })
 
 export const TOPOLOGY_SCHEMA = z.strictObject({
-  apiVersion: z.literal('entrepot/v1'),
-  kind: z.literal('Topology'),
-  metadata: z.strictObject({
-    name: TEXT,
-    generation: z.int().min(1),
-    /** The realm owner's public key: who has its secret key may change the topology of running nodes. */
-    owner: PEER_ID.optional(),
-  }),
-  nodes: z.record(
-    NODE_NAME,
-    z.preprocess((node) => node ?? {}, NODE),
-  ),
-  origins: z.array(ORIGIN).min(1),
-  policies: z.record(TEXT, POLICY),
-  links: z.array(LINK),
-  tests: z.array(TEST).default([]),
+  apiVersion: z.literal('entrepot/v1').describe('The version of the language.'),
+  kind: z.literal('Topology').describe('What the file is.'),
+  metadata: METADATA.describe('What the mesh is called, and which file of it this is.'),
+  nodes: z
+    .record(
+      NODE_NAME,
+      z.nullable(NODE).transform((node) => node ?? NODE.parse({})),
+    )
+    .refine((nodes) => Object.keys(nodes).length > 0, 'expected at least one node')
+    .describe(
+      'Who is there, by name: a-z, 0-9 and -, at most 63 characters. The order means nothing.',
+    ),
+  origins: z
+    .array(ORIGIN)
+    .min(1, 'expected at least one entry: nobody could push anything')
+    .describe('Who may write what; of the entries that match a repository the first holds.'),
+  policies: z.record(TEXT, POLICY).describe('What links let through, by name.'),
+  links: z.array(LINK).describe('Who is joined with whom, by which policies.'),
+  tests: z
+    .array(TEST)
+    .default([])
+    .describe(
+      'What the file promises; checked by `entrepot topology check` and before a file takes effect. Default: [].',
+    ),
+})
+
+/** As people write it: a policy that extends another may leave out what that one says. */
+export const WRITTEN_SCHEMA = TOPOLOGY_SCHEMA.extend({
+  policies: z
+    .record(TEXT, z.union([POLICY, DERIVED_POLICY]))
+    .describe(TOPOLOGY_SCHEMA.shape.policies.description ?? ''),
 })
 
 export type TopologyDocument = z.infer<typeof TOPOLOGY_SCHEMA>

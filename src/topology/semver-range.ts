@@ -1,5 +1,5 @@
 /** Ranges of versions over tags, as node-semver reads them: `>=1.2.0 <2`, `^3`, `1.x`. */
-import { satisfies, valid, validRange } from 'semver'
+import { minVersion, satisfies, valid, validRange } from 'semver'
 
 /** What was expected, if the text is no range. */
 export function semverProblem(text: string): string | undefined {
@@ -11,4 +11,9 @@ export function semverProblem(text: string): string | undefined {
 /** Whether a tag is a version (a leading `v` does no harm) within the range. A pre-release is within where the range names one of the same version. */
 export function semverMatcher(range: string): (tag: string) => boolean {
   return (tag) => valid(tag) !== null && satisfies(tag, range)
+}
+
+/** Whether no version at all is within the range, as in `>2 <1`. */
+export function isEmptyRange(range: string): boolean {
+  return minVersion(range) === null
 }

@@ -1,12 +1,13 @@
 /** Reads a topology file: text -> Topology, or findings with line and column. */
 import { type Document, LineCounter, parseDocument } from 'yaml'
-import type { z } from 'zod'
 import { messageOf } from '../lib/errors.ts'
 import { compile } from './compile.ts'
 import { crossCheck } from './cross-checks.ts'
-import { createFindings, type Finding, type Findings, suggestion } from './findings.ts'
-import { LATER_KEYS, LATER_VALUES } from './not-yet.ts'
-import { at, readableParts } from './readable.ts'
+import { resolveExtends } from './extends.ts'
+import { createFindings, type Finding, type Findings } from './findings.ts'
+import { tellIssue } from './issue-text.ts'
+import { lint } from './lints.ts'
+import { readableParts } from './readable.ts'
 import { TOPOLOGY_SCHEMA } from './schema.ts'
 import type { Topology } from './topology.ts'
 
@@ -42,24 +43,30 @@ export function readTopology(text: string): TopologyReading {
   const value = toValue(document, findings)
   if (value === undefined) return { findings: findings.list() }
 
-  const parse = TOPOLOGY_SCHEMA.safeParse(value)
-  if (!parse.success) {
-    for (const issue of parse.error.issues) describe(issue, value, findings)
-    // The rest of the file is worth looking at too. Warnings wait: what is missing may be what was misspelt.
-    const rest = readableParts(value, parse.error.issues)
-    crossCheck(rest.document, compile(rest.document), {
-      add: (path, message, options) => {
-        if (options?.severity !== 'warning') findings.add(rest.placeOf(path), message, options)
-      },
-    })
-    return { findings: findings.list() }
+  const extended = resolveExtends(value, findings)
+  const own: Pick<Findings, 'add'> = {
+    add: (path, message, options) => {
+      if (!extended.isInherited(path)) findings.add(path, message, options)
+    },
   }
-  const topology = compile(parse.data)
-  crossCheck(parse.data, topology, findings)
-  const list = findings.list()
-  return list.some(({ severity }) => severity === 'error')
-    ? { findings: list }
-    : { topology, findings: list }
+  const parse = TOPOLOGY_SCHEMA.safeParse(extended.value)
+  if (parse.success) {
+    const topology = compile(parse.data)
+    crossCheck(parse.data, topology, own)
+    lint(parse.data, topology, own)
+    const list = findings.list()
+    const isGood = list.every(({ severity }) => severity !== 'error')
+    return isGood ? { topology, findings: list } : { findings: list }
+  }
+  for (const issue of parse.error.issues) tellIssue(issue, extended.value, own)
+  // The rest of the file is worth looking at too. Lints wait: what is missing may be what was misspelt.
+  const rest = readableParts(extended.value, parse.error.issues)
+  crossCheck(rest.document, compile(rest.document), {
+    add: (path, message, options) => {
+      if (!rest.isStandIn(path)) own.add(rest.placeOf(path), message, options)
+    },
+  })
+  return { findings: findings.list() }
 }
 
 function toValue(document: Document, findings: Findings): unknown {
@@ -81,88 +88,4 @@ function toValue(document: Document, findings: Findings): unknown {
 function inWords(message: string): string {
   if (message.includes('circular structure')) return 'an alias stands inside of what it names'
   return message.includes('call stack') ? 'nested too deeply' : message
-}
-
-/** zod's issue in the words of the file. */
-function describe(issue: z.core.$ZodIssue, value: unknown, findings: Findings): void {
-  if (issue.code === 'unrecognized_keys') {
-    for (const key of issue.keys) {
-      const known = knownKeys(issue.path)
-      findings.add([...issue.path, key], refusalOf(key, known), { atKey: true })
-    }
-    return
-  }
-  if (issue.code === 'invalid_key') {
-    const expected = issue.issues[0]?.message ?? issue.message
-    const message = `${expected}; got "${String(issue.path.at(-1))}"`
-    findings.add(issue.path, message, { atKey: true })
-    return
-  }
-  const came = at(value, issue.path)
-  const expected = issue.message
-    .replace(/^Invalid input: /, '')
-    .replace(/, received \w+$/, '')
-    .replace(/^Invalid discriminator value. E/, 'e')
-    .replace(/^Too small: /, '')
-    .replace(/^expected (?:record|object)/, 'expected a map')
-    .replace(/^expected array/, 'expected a list')
-  if (LATER_VALUES.has(came)) {
-    findings.add(issue.path, `"${String(came)}" is not yet in this version`)
-    return
-  }
-  if (came === undefined) {
-    const name = String(issue.path.at(-1) ?? '')
-    findings.add(issue.path, `"${name}" is missing: ${expected}`)
-    return
-  }
-  const text = JSON.stringify(came)
-  findings.add(
-    issue.path,
-    `${expected}; got ${text.length > 60 ? `${text.slice(0, 57)}...` : text}`,
-  )
-}
-
-function refusalOf(key: string, known: readonly string[]): string {
-  if (LATER_KEYS.has(key)) return `"${key}" is not yet in this version`
-  // As `members` in a star: a word of the section, of another entry.
-  if (known.includes(key)) return `"${key}" does not belong here`
-  return `unknown key "${key}"${suggestion(key, known)}`
-}
-
-/** Keys that the schema knows at a place: walked by name, as far as it goes. */
-function knownKeys(path: readonly PropertyKey[]): readonly string[] {
-  return (
-    KEYS[path.filter((part) => typeof part === 'string').length === 0 ? '' : String(path[0])] ?? []
-  )
-}
-
-/** Keys per section, for suggestions only. */
-const KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['apiVersion', 'kind', 'metadata', 'nodes', 'origins', 'policies', 'links'],
-  metadata: ['name', 'generation'],
-  nodes: [
-    'locality',
-    'labels',
-    'endpoint',
-    'mesh',
-    'peerId',
-    'formerPeerIds',
-    'region',
-    'zone',
-    'site',
-    'until',
-  ],
-  origins: ['repos', 'writers', 'elsewhere', 'conflict', 'tags', 'resolve', 'keep'],
-  policies: ['match', 'mode', 'untagged', 'repos', 'tags', 'include', 'exclude'],
-  links: [
-    'shape',
-    'center',
-    'leaves',
-    'flow',
-    'parent',
-    'children',
-    'match',
-    'members',
-    'policies',
-  ],
 }

@@ -128,4 +128,6 @@ export interface Group {
   readonly fetch: 'link-only' | 'peers-first'
   /** How fast bytes may go from any one sender to any one receiver: of the entries that hold the first counts, none = as fast as they go. */
   readonly rates: readonly LinkRate[]
+  /** And the other way: a writer also reads from nodes that only receive. */
+  readonly back: readonly LinkRate[]
 }

@@ -19,18 +19,26 @@ export const PEER_ID = z
     'expected an Ed25519 peer id (12D3KooW...), as `entrepot identity show` prints it',
   )
 
-export const REPOSITORY_GLOB = worded(repositoryGlobProblem)
+const REPOSITORY_GLOB = worded(repositoryGlobProblem)
 export const TAG_GLOB = worded(tagGlobProblem)
 export const IMAGE_GLOB = worded(imageGlobProblem)
 export const SEMVER_RANGE = worded(semverProblem)
 export const CRON = worded(cronProblem)
 export const CALENDAR = worded(calendarProblem)
 export const TIME_ZONE = worded(timeZoneProblem)
+/** Of the place where a window is meant. */
+export const TIME_ZONE_OR_SITE = worded((text) =>
+  text === 'site' || timeZoneProblem(text) === undefined
+    ? undefined
+    : 'expected a time zone such as Europe/Berlin or UTC, or `site` for that of the receiver',
+)
 export const INSTANT = z.iso.datetime({
   offset: true,
   error: 'expected a time like 2026-12-31T23:59:59Z',
 })
-export const TEXT = z.string().min(1).max(128)
+const EXPECTED_TEXT = 'expected 1 to 128 characters'
+export const TEXT = z.string().min(1, EXPECTED_TEXT).max(128, EXPECTED_TEXT)
+export const REPOSITORY_GLOBS = z.array(REPOSITORY_GLOB).min(1, 'expected at least one glob')
 
 /** In the file as people write it; milliseconds inside. */
 export const DURATION = z
@@ -90,11 +98,25 @@ export const PLATFORM = z
     'expected a platform such as linux/amd64 or linux/arm/v7',
   )
 
+const REPOSITORY_PATTERN = '[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*'
+
+export const REPOSITORY = z
+  .string()
+  .max(255, 'expected at most 255 characters')
+  .regex(new RegExp(`^${REPOSITORY_PATTERN}$`), 'expected a repository, such as acme/api')
+
+export const IMAGE = z
+  .string()
+  .regex(
+    new RegExp(`^${REPOSITORY_PATTERN}:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`),
+    'expected REPOSITORY:TAG, such as acme/api:1.4.2',
+  )
+
 /** A node name, "*", a list of names, or labels and locality that must match; "!x" = any value but x. */
 export const SELECTOR = z.union(
   [
     TEXT,
-    z.array(NODE_NAME).min(1),
+    z.array(NODE_NAME).min(1, 'expected at least one node'),
     z
       .record(TEXT, TEXT)
       .refine(

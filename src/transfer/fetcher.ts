@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
-import type { NodeName } from '../topology/topology.ts'
+import type { NodeName, Platforms } from '../topology/topology.ts'
 import type { Attempt, Failure } from './attempts.ts'
 import { createFlights } from './flights.ts'
 import { type BlobPull, type PullBlobOptions, pullBlob } from './pull-blob.ts'
@@ -13,24 +13,31 @@ import type { RegistrySource } from './registry-source.ts'
 
 /** Which neighbours to ask, best first, and what asking them taught. */
 export interface Sources {
-  rank(repository: RepositoryName, digest: Digest): readonly NodeName[]
+  rank(repository: RepositoryName, digest: Digest, platforms?: Platforms): readonly NodeName[]
   /** A neighbour did not give what it was asked for. */
   failed(attempt: Attempt): void
 }
 
 export interface Fetcher {
+  /** `image` is the manifest whose holders are asked: who holds it, holds its parts. */
   manifest(
     repository: RepositoryName,
+    image: Image,
     digest: Digest,
     options: { readonly signal: AbortSignal },
   ): Promise<ManifestPull | Failure>
-  /** `image` is the manifest whose holders are asked: who holds it, holds its blobs. */
   blob(
     repository: RepositoryName,
-    image: Digest,
+    image: Image,
     blob: Descriptor,
     options: FetchBlobOptions,
   ): Promise<BlobPull | Failure>
+}
+
+export interface Image {
+  readonly digest: Digest
+  /** Which of its parts are asked for; all where it is absent. */
+  readonly platforms?: Platforms
 }
 
 export interface FetchBlobOptions extends PullBlobOptions {
@@ -48,14 +55,20 @@ export interface FetcherDeps {
 export function createFetcher({ source, blobs, sources, events }: FetcherDeps): Fetcher {
   const flights = createFlights<BlobPull | Failure>()
   const watchers = new Map<Digest, Set<(bytes: number) => void>>()
-  const onAttempt = (attempt: Attempt) => sources.failed(attempt)
+  // Who holds an image holds its parts: one that lacks a part is no holder of the image.
+  const onAttemptFor =
+    ({ digest, platforms = 'all' }: Image) =>
+    (attempt: Attempt) =>
+      sources.failed({ ...attempt, digest, platforms })
+  const rank = (repository: RepositoryName, { digest, platforms }: Image) =>
+    sources.rank(repository, digest, platforms)
   const onFetched = (digest: Digest, sizeBytes: number, from: NodeName) =>
     events.emit({ kind: 'blob-fetched', digest, sizeBytes, from })
 
   return {
-    manifest: (repository, digest, { signal }) => {
-      const target = { repository, digest, sources: sources.rank(repository, digest) }
-      return pullManifest({ source, onAttempt }, target, { signal })
+    manifest: (repository, image, digest, { signal }) => {
+      const target = { repository, digest, sources: rank(repository, image) }
+      return pullManifest({ source, onAttempt: onAttemptFor(image) }, target, { signal })
     },
     blob: async (repository, image, blob, { signal, onProgress, isDamaged = false }) => {
       const { digest } = blob
@@ -68,10 +81,8 @@ export function createFetcher({ source, blobs, sources, events }: FetcherDeps): 
         // Another job's flight may have brought it since this one looked what is missing.
         const here = isDamaged ? undefined : await blobs.stat(digest)
         if (here?.size === blob.size) return { kind: 'pulled', from: undefined }
-        const target = { repository, digest, sources: sources.rank(repository, image), blob }
-        // Who holds an image holds its blobs: one that lacks a blob is no holder of the image.
-        const onBlobAttempt = (attempt: Attempt) => sources.failed({ ...attempt, digest: image })
-        const deps = { source, blobs, onAttempt: onBlobAttempt, onFetched }
+        const target = { repository, digest, sources: rank(repository, image), blob }
+        const deps = { source, blobs, onAttempt: onAttemptFor(image), onFetched }
         return pullBlob(deps, target, { signal: flightSignal, onProgress: tell })
       }
       try {

@@ -2,6 +2,7 @@
  * Fetches one blob into its stage and commits it: holders in turn, resumed by Range where the last one stopped, also
  * after a restart. After a mismatch the blob is fetched again from its start, from one holder alone, another one first.
  */
+import { messageOf } from '../lib/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { algorithmOf, hexOf } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
@@ -9,6 +10,7 @@ import type { BlobStore, Stage, StageName } from '../storage/blob-store.ts'
 import type { NodeName } from '../topology/topology.ts'
 import type { Attempt, Failure } from './attempts.ts'
 import { summarize } from './attempts.ts'
+import { LinkClosedError } from './pacer.ts'
 import type { PullTarget } from './pull-manifest.ts'
 import type { RegistrySource } from './registry-source.ts'
 
@@ -41,8 +43,8 @@ export async function pullBlob(
   const { digest, size } = blob
   const name = stageNameOf(digest)
   const attempts: Attempt[] = []
-  const fail = (node: NodeName, outcome: Attempt['outcome'], reason: string) => {
-    const attempt = { node, repository, digest, outcome, reason }
+  const fail = (node: NodeName, why: Pick<Attempt, 'outcome' | 'reason' | 'untilMs'>) => {
+    const attempt = { node, repository, digest, ...why }
     attempts.push(attempt)
     deps.onAttempt(attempt)
   }
@@ -72,7 +74,7 @@ export async function pullBlob(
         }
         const [giver] = givers
         const isProven = isFresh && givers.size === 1 && giver !== undefined
-        if (isProven) fail(giver, 'corrupt', `gave ${commit.actual}`)
+        if (isProven) fail(giver, { outcome: 'corrupt', reason: `gave ${commit.actual}` })
         // Another holder first; one that is only suspected is asked again, last.
         const suspects = isAlone || isProven ? [] : sources.filter((node) => givers.has(node))
         left = [...left, ...suspects]
@@ -88,7 +90,7 @@ export async function pullBlob(
         onProgress,
       })
       if (received) givers.add(node)
-      if (failure !== undefined) fail(node, failure.kind, failure.reason)
+      if (failure !== undefined) fail(node, failure)
     }
   } finally {
     await stage.close()
@@ -97,7 +99,7 @@ export async function pullBlob(
 
 interface Fetched {
   readonly received: boolean
-  readonly failure?: { readonly kind: 'absent' | 'unreachable'; readonly reason: string }
+  readonly failure?: Pick<Attempt, 'outcome' | 'reason' | 'untilMs'>
 }
 
 async function fetchFrom(
@@ -108,27 +110,32 @@ async function fetchFrom(
   { signal, onProgress }: PullBlobOptions,
 ): Promise<Fetched> {
   const offset = stage.size
-  const answer = await source.blob(node, repository, blob.digest, { offset, signal })
+  const { size } = blob
+  const answer = await source.blob(node, repository, blob.digest, { offset, size, signal })
   if (answer.kind === 'absent')
-    return { received: false, failure: { kind: 'absent', reason: 'not there' } }
-  if (answer.kind === 'unreachable') return { received: false, failure: answer }
+    return { received: false, failure: { outcome: 'absent', reason: 'not there' } }
+  if (answer.kind !== 'blob') {
+    const { kind: outcome, ...why } = answer
+    return { received: false, failure: { outcome, ...why } }
+  }
   try {
     // A holder without ranges starts at 0: what is here already is skipped, not written twice.
     const skip = offset - answer.offset
-    await stage.append(counted(answer.body, skip, blob.size - offset, onProgress, offset), {
-      signal,
-    })
-    if (stage.size >= blob.size) return { received: stage.size > offset }
-    return cut(stage, offset, `ended after ${stage.size} of ${blob.size} bytes`)
+    await stage.append(counted(answer.body, skip, size - offset, onProgress, offset), { signal })
+    const received = stage.size > offset
+    if (stage.size >= size) return { received }
+    const reason = `ended after ${stage.size} of ${size} bytes`
+    return { received, failure: { outcome: 'unreachable', reason } }
   } catch (err) {
     signal.throwIfAborted()
     if (!(err instanceof SourceError)) throw err
-    return cut(stage, offset, err.message)
+    return { received: stage.size > offset, failure: whyCut(err) }
   }
 }
 
-function cut(stage: Stage, offset: number, reason: string): Fetched {
-  return { received: stage.size > offset, failure: { kind: 'unreachable', reason } }
+function whyCut({ message, cause }: SourceError): NonNullable<Fetched['failure']> {
+  if (!(cause instanceof LinkClosedError)) return { outcome: 'unreachable', reason: message }
+  return { outcome: 'closed', reason: message, untilMs: cause.untilMs }
 }
 
 /** Marks errors of the holder's side, so that a full disk is not blamed on it. */
@@ -148,7 +155,7 @@ async function* counted(
   try {
     for (;;) {
       const next = await chunks.next().catch((err: unknown) => {
-        throw new SourceError(err instanceof Error ? err.message : String(err))
+        throw new SourceError(messageOf(err), { cause: err })
       })
       if (next.done === true) return
       const chunk = next.value.subarray(Math.min(left, next.value.length))

@@ -42,7 +42,8 @@ export async function pullManifest(
       }
     } else {
       const reason = answer.kind === 'absent' ? 'not there' : answer.reason
-      failed = { node, repository, digest, outcome: answer.kind, reason }
+      const until = answer.kind === 'closed' ? { untilMs: answer.untilMs } : {}
+      failed = { node, repository, digest, outcome: answer.kind, reason, ...until }
     }
     attempts.push(failed)
     onAttempt(failed)

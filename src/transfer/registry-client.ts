@@ -1,12 +1,12 @@
 /** Asks another node's registry over HTTP, with the token that it handed out over the mesh. */
 import type { SecureContext } from 'node:tls'
-import { Agent, request } from 'undici'
+import { request } from 'undici'
 import { messageOf } from '../lib/errors.ts'
 import { lendChunks } from '../lib/lent-chunks.ts'
 import { readAtMost } from '../lib/read-at-most.ts'
 import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import type { NodeName } from '../topology/topology.ts'
-import { createNodeConnector } from './node-connector.ts'
+import { createNodeAgents } from './node-agents.ts'
 import type { Refused, RegistrySource } from './registry-source.ts'
 
 export interface Endpoint {
@@ -32,37 +32,20 @@ const CONNECTIONS_PER_NODE = 16
 const HEADERS_TIMEOUT_MS = 15_000
 /** No byte of a body for so long, milliseconds: the holder or the link is gone. There is no total timeout. */
 const IDLE_TIMEOUT_MS = 30_000
-const CONNECT_TIMEOUT_MS = 5_000
 
 export function createRegistryClient({
   connect,
   greetAgain = async () => {},
   trust,
 }: RegistryClientDeps): RegistrySource & AsyncDisposable {
-  /** One a node, no more than the topology has: what was accepted as one node must not serve for another. */
-  const agents = new Map<NodeName, Agent>()
-
-  function agentOf(node: NodeName): Agent {
-    const known = agents.get(node)
-    if (known !== undefined) return known
-    const connector = createNodeConnector(
-      {
-        node,
-        fingerprints: () => connect(node)?.fingerprints,
-        greetAgain: () => greetAgain(node),
-        trust: () => trust?.(),
-      },
-      { timeoutMs: CONNECT_TIMEOUT_MS },
-    )
-    const agent = new Agent({
+  const agents = createNodeAgents(
+    { fingerprints: (node) => connect(node)?.fingerprints, greetAgain, trust: () => trust?.() },
+    {
       connections: CONNECTIONS_PER_NODE,
       headersTimeout: HEADERS_TIMEOUT_MS,
       bodyTimeout: IDLE_TIMEOUT_MS,
-      connect: connector,
-    })
-    agents.set(node, agent)
-    return agent
-  }
+    },
+  )
 
   async function get(
     node: NodeName,
@@ -76,7 +59,7 @@ export function createRegistryClient({
     try {
       const url = `${to.endpoint}${path}`
       const answer = await request(url, {
-        dispatcher: agentOf(node),
+        dispatcher: agents.to(node),
         signal,
         headers: { ...headers, ...authorization },
       })
@@ -120,9 +103,7 @@ export function createRegistryClient({
         `asked for bytes from ${offset}, got ${String(answer.headers['content-range'])}`,
       )
     },
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all([...agents.values()].map((agent) => agent.destroy()))
-    },
+    [Symbol.asyncDispose]: () => agents[Symbol.asyncDispose](),
   }
 }
 

@@ -9,6 +9,8 @@ export type Refused =
   | { readonly kind: 'absent' }
   /** Not reached, or an answer that makes no sense. */
   | { readonly kind: 'unreachable'; readonly reason: string }
+  /** The link lets nothing through at this time: until when, milliseconds since the Unix epoch, Infinity for ever. */
+  | { readonly kind: 'closed'; readonly reason: string; readonly untilMs: number }
 
 export interface ManifestAnswer {
   readonly kind: 'manifest'
@@ -25,6 +27,14 @@ export interface BlobAnswer {
   readonly body: AsyncIterable<Uint8Array>
 }
 
+export interface BlobAsk {
+  /** First byte that is asked for. */
+  readonly offset: number
+  /** Bytes of the whole blob, where the caller knows. */
+  readonly size?: number
+  readonly signal: AbortSignal
+}
+
 export interface RegistrySource {
   manifest(
     node: NodeName,
@@ -36,6 +46,6 @@ export interface RegistrySource {
     node: NodeName,
     repository: RepositoryName,
     digest: Digest,
-    options: { readonly offset: number; readonly signal: AbortSignal },
+    options: BlobAsk,
   ): Promise<BlobAnswer | Refused>
 }

@@ -9,12 +9,18 @@ import { isSettled, type Planner } from '../planner/planner.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import { conflictOf } from '../record/losers.ts'
 import { keyText, parseKeyText, type RecordKey } from '../record/tag-record.ts'
+import type { Asked } from '../storage/asked.ts'
 import type { ContentKeeper } from '../storage/content.ts'
 import type { Entry, Ledger, ScanPage } from '../storage/ledger.ts'
+import type { DueKeys } from './due-keys.ts'
 import { createLoserJobs } from './loser-jobs.ts'
 
 export interface Dispatcher extends AsyncDisposable {
   consider(key: RecordKey): void
+  /** Nobody has it any more: it is not looked for until a holder shows up, or something else asks about the key. */
+  giveUp(key: RecordKey): void
+  /** Nothing happens for a key that was not given up. */
+  considerGivenUp(key: RecordKey): void
   /** Considers keys of a repository as they are found, in the background: there may be many. */
   considerEach(repository: RepositoryName, references: AsyncIterable<Reference>): void
   /** Goes through the whole ledger: at start, and when what is wanted changed. */
@@ -31,19 +37,24 @@ export interface DispatcherDeps {
   readonly planner: Planner
   readonly content: Pick<ContentKeeper, 'show' | 'drop' | 'keepLosers'>
   readonly queue: Pick<JobQueue, 'add' | 'forget'>
+  readonly asked: Pick<Asked, 'settle'>
+  readonly dueKeys: Pick<DueKeys, 'note'>
   readonly ledger: Ledger
   readonly logger: Logger
 }
 
 /** Keys considered before others get their turn, some 50 µs each: an image may have thousands of signatures. */
 const KEYS_IN_TURN = 64
+/** Keys given up that are remembered, 100 bytes each. Of those beyond the next start, or audit, thinks again. */
+const MAX_GIVEN_UP = 10_000
 /** Entries read at a time in a scan. */
 const PAGE = 256
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
-  const { planner, content, queue, ledger, logger } = deps
+  const { planner, content, queue, asked, dueKeys, ledger, logger } = deps
   /** Bounded by the number of keys in the ledger. */
   const waiting = new Set<string>()
+  const givenUp = new Set<string>()
   const loserJobs = createLoserJobs(queue)
   let running: Promise<void> | undefined
   let isStopped = false
@@ -74,9 +85,14 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     const plan = await planner.plan(key)
     if (plan.kind === 'pull') queue.add(plan)
     else queue.forget(key)
-    if (plan.kind === 'show') await content.show(key)
+    if (plan.kind === 'show') await content.show(key, plan.platforms)
+    if (plan.kind === 'refusal') await asked.settle(key)
     if (plan.kind === 'drop') await content.drop(key)
-    loserJobs.ask(key, await content.keepLosers(key, plan.losers ?? []))
+    if (plan.kind === 'drop-later') dueKeys.note(key.repository, plan.dueAtMs)
+    const { losers = [], loserFetch } = plan
+    const missing = await content.keepLosers(key, losers, loserFetch?.platforms)
+    // Without a way to fetch them only those that are here stay.
+    loserJobs.ask(key, loserFetch === undefined ? [] : missing, loserFetch)
   }
 
   function consider(key: RecordKey): void {
@@ -111,6 +127,14 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   return {
     consider,
+    giveUp: (key) => {
+      givenUp.add(keyText(key))
+      const [oldest] = givenUp
+      if (givenUp.size > MAX_GIVEN_UP && oldest !== undefined) givenUp.delete(oldest)
+    },
+    considerGivenUp: (key) => {
+      if (givenUp.delete(keyText(key))) consider(key)
+    },
     considerEach: (repository, references) => void considerFound(repository, references),
     considerAll: async () => {
       let through = ledger.head()

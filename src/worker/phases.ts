@@ -11,12 +11,19 @@ import type { BlobLeases } from '../storage/blob-leases.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { ContentKeeper, ContentReader, PulledManifest } from '../storage/content.ts'
 import type { Damage } from '../storage/damage.ts'
+import { hasPlatform } from '../topology/platforms.ts'
+import type { Platforms } from '../topology/topology.ts'
 import type { Failure } from '../transfer/attempts.ts'
-import type { Fetcher } from '../transfer/fetcher.ts'
+import type { Fetcher, Image } from '../transfer/fetcher.ts'
+import type { Window } from './window.ts'
 
 export interface Work {
   readonly repository: RepositoryName
   readonly digest: Digest
+  /** Of an index, the images that are to come. */
+  readonly platforms: Platforms
+  /** When blobs may be fetched. Manifests always: they say how much there is to come. */
+  readonly window: Pick<Window, 'now'>
   /** Asked at the commit: references may join while the job runs. */
   readonly references: () => readonly string[]
 }
@@ -26,7 +33,11 @@ export interface Progress {
   bytes(done: number, total: number): void
 }
 
-export type WorkOutcome = { readonly kind: 'done' } | Failure
+export type WorkOutcome =
+  | { readonly kind: 'done' }
+  | Failure
+  /** Its window is closed: `opensMs` since the Unix epoch, Infinity where it never opens. */
+  | { readonly kind: 'window'; readonly opensMs: number }
 
 export interface PhasesDeps {
   readonly fetcher: Fetcher
@@ -44,13 +55,14 @@ const MAX_DEPTH = 4
 /** Carries a job out. @throws the signal's reason, and local faults (a full disk) as they come. */
 export async function carryOut(
   deps: PhasesDeps,
-  { repository, digest, references }: Work,
+  { repository, digest, platforms, window, references }: Work,
   progress: Progress,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<WorkOutcome> {
   progress.phase('manifest')
   const manifests = new Map<Digest, PulledManifest>()
-  const failure = await collect(deps, repository, digest, manifests, 0, signal)
+  const collecting = { repository, image: { digest, platforms }, into: manifests, signal }
+  const failure = await collect(deps, collecting, digest)
   if (failure !== undefined) return failure
   // From the look what is here to the commit that names it.
   using _held = await deps.leases.hold(
@@ -63,8 +75,13 @@ export async function carryOut(
   progress.phase('missing')
   const { missing, here, total } = await findMissing(deps, [...manifests.values()])
 
+  const state = window.now()
+  if (!state.isOpen && missing.length > 0) {
+    progress.bytes(here, total)
+    return { kind: 'window', opensMs: state.opensMs }
+  }
   progress.phase('blobs')
-  const failed = await fetchAll(deps, { repository, digest }, missing, {
+  const failed = await fetchAll(deps, { repository, digest, platforms }, missing, {
     here,
     total,
     progress,
@@ -73,26 +90,33 @@ export async function carryOut(
   if (failed !== undefined) return failed
 
   progress.phase('commit')
-  const image = { repository, manifests: [...manifests.values()] }
+  const image = { repository, manifests: [...manifests.values()], platforms }
   await deps.content.commitPulled({ ...image, references: references() as never })
   return { kind: 'done' }
 }
 
-/** The manifest and everything below it that is a manifest, children first. */
+interface Collecting {
+  readonly repository: RepositoryName
+  readonly image: Required<Image>
+  readonly into: Map<Digest, PulledManifest>
+  readonly signal: AbortSignal
+}
+
+/** The manifest and everything below it that is a manifest of these platforms, children first. */
 async function collect(
   deps: PhasesDeps,
-  repository: RepositoryName,
+  collecting: Collecting,
   digest: Digest,
-  into: Map<Digest, PulledManifest>,
-  depth: number,
-  signal: AbortSignal,
+  depth = 0,
 ): Promise<Failure | undefined> {
+  const { image, into } = collecting
   if (into.has(digest)) return undefined
   if (depth > MAX_DEPTH) return { kind: 'failed', reason: `indexes nest deeper than ${MAX_DEPTH}` }
-  const found = await readOrPull(deps, repository, digest, signal)
+  const found = await readOrPull(deps, collecting, digest)
   if (found.kind !== 'pulled') return depth === 0 ? found : naming(digest, found)
   for (const child of found.manifest.manifests) {
-    const failure = await collect(deps, repository, child.digest, into, depth + 1, signal)
+    if (!hasPlatform(image.platforms, child.platform)) continue
+    const failure = await collect(deps, collecting, child.digest, depth + 1)
     if (failure !== undefined) return failure
   }
   into.set(digest, { digest, bytes: found.bytes, manifest: found.manifest })
@@ -111,12 +135,11 @@ function naming(part: Digest, failure: Failure): Failure {
 
 async function readOrPull(
   { content, fetcher }: PhasesDeps,
-  repository: RepositoryName,
+  { repository, image, signal }: Collecting,
   digest: Digest,
-  signal: AbortSignal,
 ) {
   const stored = await content.readManifest(repository, digest)
-  if (stored === undefined) return fetcher.manifest(repository, digest, { signal })
+  if (stored === undefined) return fetcher.manifest(repository, image, digest, { signal })
   const parse = parseManifest(stored.bytes, stored.mediaType)
   if (parse.kind === 'invalid') return { kind: 'failed', reason: parse.reason } as const
   return { kind: 'pulled', bytes: stored.bytes, manifest: parse.manifest } as const
@@ -148,7 +171,7 @@ interface FetchAll {
 
 async function fetchAll(
   { fetcher, damage }: PhasesDeps,
-  { repository, digest }: Pick<Work, 'repository' | 'digest'>,
+  { repository, digest, platforms }: Pick<Work, 'repository' | 'digest' | 'platforms'>,
   missing: readonly Descriptor[],
   { here, total, progress, signal }: FetchAll,
 ): Promise<Failure | undefined> {
@@ -173,7 +196,7 @@ async function fetchAll(
       }
       const isDamaged = damage.has(name)
       const options = { signal: either, onProgress, isDamaged }
-      const pull = await fetcher.blob(repository, digest, blob, options)
+      const pull = await fetcher.blob(repository, { digest, platforms }, blob, options)
       if (pull.kind === 'pulled') onProgress(size)
       else failure ??= naming(name, pull)
     }

@@ -118,7 +118,7 @@ export function createRepairer(deps: RepairerDeps): Repairer {
       for (const { repository, size } of uses) {
         const blob = { mediaType: 'application/octet-stream', digest, size }
         const options = { signal: stop.signal, onProgress: () => {}, isDamaged: true }
-        const pull = await fetcher.blob(repository, digest, blob, options)
+        const pull = await fetcher.blob(repository, { digest }, blob, options)
         if (pull.kind !== 'pulled') {
           logger.debug({ digest, repository, reason: pull.reason }, 'damaged blob not fetched')
         } else if (pull.from !== undefined || (await isWhole(digest))) {

@@ -1,37 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { eventually } from '../helpers/eventually.ts'
 import { arrival, hostOf, startPair } from '../helpers/pair.ts'
 import { pushImage } from '../helpers/registry-calls.ts'
-import { run, startDaemon, temporaryDirectory, testWith } from './programs.ts'
+import { SNAPSHOTS, startContainerd } from './containerd.ts'
+import { temporaryDirectory, testWith } from './programs.ts'
 import { makeRealImage } from './real-image.ts'
-
-/** containerd with a root, a state and a socket of its own. @returns how to run `ctr` with it */
-async function startContainerd(directory: string) {
-  const socket = join(directory, 'c.sock')
-  const configFile = join(directory, 'config.toml')
-  await writeFile(
-    configFile,
-    `version = 2
-root = "${join(directory, 'root')}"
-state = "${join(directory, 'state')}"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-  address = "${socket}"
-`,
-  )
-  const daemon = startDaemon('containerd', ['--config', configFile])
-  const ctr = (...args: readonly string[]) => run('ctr', ['--address', socket, ...args])
-  await eventually(() => {
-    if (!daemon.isRunning()) throw new Error(`containerd ended: ${daemon.log()}`)
-    return ctr('version')
-  })
-  return { ctr, [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose]() }
-}
-
-/** Unpacks by copying: needs nothing of the kernel. */
-const SNAPSHOTS = ['--snapshotter', 'native']
 
 testWith(['containerd', 'ctr'], { root: true })(
   'containerd pulls from an edge by its address and as a mirror of another name, and pushes to the hub',

@@ -18,7 +18,7 @@ export async function recordsOf(
   reference?: string,
 ): Promise<readonly RecordsView[]> {
   const one = reference === undefined ? {} : { reference }
-  const query = new URLSearchParams({ repository, limit: '1000', ...one })
+  const query = new URLSearchParams({ repository, n: '1000', ...one })
   const { records } = await ask<{ readonly records: readonly RecordsView[] }>(
     `${url}/api/v1/records?${query.toString()}`,
   )

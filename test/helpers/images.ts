@@ -75,11 +75,16 @@ export function makeDockerImage(seed: string, options: ImageOptions = {}): TestM
   return { ...makeJson(document, DOCKER_MANIFEST), blobs, children: [] }
 }
 
-/** An index over images, one platform each. */
-export function makeIndex(children: readonly TestManifest[], mediaType = OCI_INDEX): TestManifest {
+/** An index over images, one platform each; `more`: fields of the descriptors, in their order. */
+export function makeIndex(
+  children: readonly TestManifest[],
+  mediaType = OCI_INDEX,
+  more: readonly object[] = [],
+): TestManifest {
   const manifests = children.map((child, at) => ({
     ...descriptorOf(child),
     platform: { os: 'linux', architecture: ['amd64', 'arm64', 's390x'][at % 3] },
+    ...more[at],
   }))
   const document = { schemaVersion: 2, mediaType, manifests }
   return { ...makeJson(document, mediaType), blobs: [], children }

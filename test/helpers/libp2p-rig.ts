@@ -34,7 +34,12 @@ export interface Libp2pRig extends NetworkRig {
 
 export const ECHO = '/test/echo/1'
 export const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
-const OPEN_GATE = { isAllowed: () => true, isCutOff: () => false, onStranger: () => {} }
+const OPEN_GATE = {
+  isAllowed: () => true,
+  isMember: () => true,
+  isCutOff: () => false,
+  onStranger: () => {},
+}
 
 /** Milliseconds. */
 const DEADLINE_MS = 30_000
@@ -52,12 +57,13 @@ export function identityOf(name: string): Identity {
 export function createLibp2pRig(): Libp2pRig {
   const started = new Map<string, Network>()
   const parts = new AsyncDisposableStack()
-  const nodeAt: Libp2pRig['nodeAt'] = async (name, neighbours, { listen, addresses = {} }) => {
+  const nodeAt: Libp2pRig['nodeAt'] = async (name, neighbours, { listen, addresses = {}, members = neighbours }) => {
     const allowed = new Set<string>(neighbours.map((one) => identityOf(one).peerId))
     const network = await createLibp2pNetwork(
       {
         identity: identityOf(name),
         isAllowed: (peer) => allowed.has(peer),
+        isMember: (peer) => members.some((one) => identityOf(one).peerId === peer),
         neighbours: neighbours.map((one) => ({
           peerId: identityOf(one).peerId,
           address: addresses[one] ?? started.get(one)?.addresses()[0],

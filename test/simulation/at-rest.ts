@@ -10,6 +10,7 @@ import { itemOf, tagsNaming } from '../../src/storage/naming.ts'
 import { flow, type Naming, neighboursOf, wants } from '../../src/topology/flow.ts'
 import { originOf, writersOf } from '../../src/topology/origins.ts'
 import type { NodeName } from '../../src/topology/topology.ts'
+import { checkDeleted } from './deletes.ts'
 import { checkChanged, checkRemembers, checkServed, isWhole, NO_NAMES } from './invariants.ts'
 import { checkLosers } from './losers-at-rest.ts'
 import { knows } from './memory.ts'
@@ -44,6 +45,7 @@ export async function checkAtRest(world: World): Promise<void> {
     await checkRecords(world, node, entries)
     await checkWinners(world, node, entries)
     await checkHeld(world, node, entries.get(node.name) ?? [])
+    checkDeleted(world, node, entries.get(node.name) ?? [])
     checkFetched(world, node)
     const wanted = wants(world.topology, node.name)
     await checkLosers(node, entries.get(node.name) ?? [], {
@@ -131,7 +133,8 @@ async function checkHeld(world: World, node: SimNode, entries: readonly Entry[])
       if (!mayBeGone || (await isAround(world, node, key.repository, digest))) {
         throw new Error(`${where}: holds ${held?.digest}, must hold ${digest}`)
       }
-      lost.add(`${key.repository}@${digest}`)
+      // One by digest is given up when every source was asked; a tag is waited for.
+      if (!isDigest(key.reference)) lost.add(`${key.repository}@${digest}`)
     }
     // A signature stays when its image's tag has moved on, as superseded content does.
     const mayOutlive = itemAt(entry).subject !== undefined

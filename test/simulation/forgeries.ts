@@ -11,6 +11,7 @@ import { peerOf } from '../../src/simulator/sim-node.ts'
 import { topicsOf } from '../../src/topology/groups.ts'
 import { refuseWriting, writersOf } from '../../src/topology/origins.ts'
 import { makeImage } from '../helpers/images.ts'
+import { NOWHERE } from '../helpers/nowhere.ts'
 import { repositoriesOf } from './actions.ts'
 import { nodeNamed, until, type World } from './world.ts'
 
@@ -97,6 +98,7 @@ export async function pushWhereNobodyMay(world: World): Promise<void> {
     logger: silentLogger,
     refusal: (name: RepositoryName) => refuseWriting(topology, node.name, name),
     unableToSign: () => undefined,
+    elsewhere: NOWHERE,
     isOwnName: () => false,
     isLate: () => false,
     maxManifestBytes: 4e6,

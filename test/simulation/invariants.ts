@@ -6,6 +6,7 @@ import { keyText, parseKeyText } from '../../src/record/tag-record.ts'
 import type { SimNode } from '../../src/simulator/sim-node.ts'
 import { type Naming, wants } from '../../src/topology/flow.ts'
 import { writersOf } from '../../src/topology/origins.ts'
+import { checkTaken } from './deletes.ts'
 import { knows, mayShow } from './memory.ts'
 import type { World } from './world.ts'
 
@@ -113,19 +114,19 @@ async function checkNew(
   if (!isWanted) throw new Error(`${where}: held, but nobody wants it there`)
 }
 
-/** Only what a writer deleted goes, and only where writers are. */
+/** Only what a writer deleted goes, at once where writers are, and elsewhere as the policies say. */
 function checkGone(
-  { topology, memory }: World,
+  world: World,
   node: SimNode,
   text: string,
   shown: ReadonlyMap<string, Digest>,
 ): void {
   if (shown.has(text)) return
+  const { topology, memory } = world
   const { repository, reference } = parseKeyText(text)
   const where = `${repository}:${reference} at ${node.name}`
-  if (!writersOf(topology, repository).includes(node.name)) {
-    throw new Error(`${where}: taken away at a node that is no writer`)
-  }
+  const isWriter = writersOf(topology, repository).includes(node.name)
+  if (!isWriter) checkTaken(world, node, text, shown)
   const all = [...(memory.records.get(text)?.values() ?? [])]
   if (!all.some(({ record }) => record.kind === 'delete'))
     throw new Error(`${where}: taken away, and nobody deleted it`)

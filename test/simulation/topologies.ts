@@ -29,6 +29,34 @@ links:
   - { shape: mesh, members: { tier: edge }, policies: [releases] }
 `
 
+/**
+ * What is deleted at the hub goes at the nodes below it: at the relay, at an edge but for the last two tags of a repository,
+ * and at the other edge in one repository only. One of them may write a repository itself.
+ */
+const FADING = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: fading, generation: 1 }
+nodes:
+  hub: {}
+  relay: {}
+  edge-1: {}
+  edge-2: {}
+origins:
+  - { repos: ["shared/**"], writers: [hub, edge-1], conflict: { tags: register, resolve: hlc-lww } }
+  - { repos: ["**"], writers: hub }
+policies:
+  all: { match: { repos: ["**"] }, mode: eager, deletes: { propagate: true, grace: 20s } }
+  last: { match: { repos: ["**"] }, mode: eager, deletes: { propagate: true, grace: 10s, keepLast: 2 } }
+  stay: { match: { repos: ["**"] }, mode: eager }
+  go: { match: { repos: ["demo/**"] }, mode: eager, deletes: { propagate: true, grace: 10s } }
+links:
+  - { shape: star, center: hub, leaves: relay, policies: [all] }
+  - { shape: star, center: relay, leaves: edge-1, policies: [last] }
+  - { shape: star, center: relay, leaves: edge-2, policies: [stay, go] }
+  - { shape: star, center: edge-1, leaves: relay, policies: [all] }
+`
+
 /** One writer, one reader. */
 const PAIR = `
 apiVersion: entrepot/v1
@@ -46,7 +74,7 @@ export function simulatedTopologies(): readonly Topology[] {
   const texts = SHIPPED.map((name) =>
     readFileSync(new URL(`../../topologies/${name}.yaml`, import.meta.url), 'utf8'),
   )
-  return [...texts, DIAMOND].map(complete)
+  return [...texts, DIAMOND, FADING].map(complete)
 }
 
 export function pairTopology(): Topology {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { FAILURE, JOB, JOBS_PAGE, RECORDS_PAGE, STATUS } from '../../../src/admin/views.ts'
+import { RECORDS_PAGE, STATUS } from '../../../src/admin/views.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { createAdminParts, jsonOf, REPOSITORY } from './admin-parts.ts'
@@ -77,73 +77,6 @@ describe('admin / status', () => {
   })
 })
 
-describe('admin / jobs', () => {
-  test('jobs are listed page by page, each once, in the order of their ids', async () => {
-    const { ask, addJob } = await createAdminParts()
-    const ids = Array.from({ length: 5 }, (_, at) => addJob(`v${at}`)).sort()
-    const listed: string[] = []
-    for (let after: string | undefined = ''; after !== undefined; ) {
-      const query = new URLSearchParams({ limit: '2', after })
-      const page = JOBS_PAGE.parse(await jsonOf(ask(`/api/v1/jobs?${query.toString()}`)))
-      expect(page.jobs.length).toBeLessThanOrEqual(2)
-      listed.push(...page.jobs.map(({ id }) => id))
-      after = page.next
-    }
-    expect(listed).toEqual(ids)
-  })
-
-  test('jobs are filtered by state and repository', async () => {
-    const { ask, addJob, queue } = await createAdminParts()
-    const held = addJob('v1')
-    addJob('v2')
-    queue.hold(held)
-    const ids = async (query: string) =>
-      JOBS_PAGE.parse(await jsonOf(ask(`/api/v1/jobs?${query}`))).jobs.map(({ id }) => id)
-    expect(await ids('state=held')).toEqual([held])
-    expect(await ids('repository=other/name')).toEqual([])
-    expect((await ask('/api/v1/jobs?state=lost')).status).toBe(400)
-    expect(await ids(`repository=${REPOSITORY}`)).toHaveLength(2)
-  })
-
-  test('a job that ended and was made anew is listed once, as it is now', async () => {
-    const { ask, addJob, queue } = await createAdminParts()
-    addJob('v1')
-    queue.finish(await queue.take({ signal: new AbortController().signal }))
-    addJob('v1')
-    const { jobs } = JOBS_PAGE.parse(await jsonOf(ask('/api/v1/jobs')))
-    expect(jobs.map(({ state }) => state)).toEqual(['queued'])
-  })
-
-  test('cancel holds a job, retry queues it again, and a second cancel changes nothing', async () => {
-    const { ask, addJob } = await createAdminParts()
-    const path = `/api/v1/jobs/${encodeURIComponent(addJob('v1'))}`
-    const act = async (action: string) =>
-      JOB.parse(await jsonOf(ask(`${path}/${action}`, { method: 'POST' })))
-    expect(await act('cancel')).toMatchObject({ state: 'held' })
-    expect(await act('cancel')).toMatchObject({ state: 'held' })
-    expect(await act('retry')).toMatchObject({ state: 'queued' })
-    expect(JOB.parse(await jsonOf(ask(path)))).toMatchObject({ state: 'queued' })
-  })
-
-  test('a move that the state does not allow is refused with the state', async () => {
-    const { ask, addJob } = await createAdminParts()
-    const path = `/api/v1/jobs/${encodeURIComponent(addJob('v1'))}/retry`
-    const answer = await ask(path, { method: 'POST' })
-    expect(answer.status).toBe(409)
-    expect(FAILURE.parse(await jsonOf(answer)).error.message).toContain('queued')
-  })
-
-  test('an unknown job is a readable 404', async () => {
-    const { ask } = await createAdminParts()
-    for (const init of [{ path: '/api/v1/jobs/x%40y' }, { path: '/api/v1/jobs/x/cancel' }]) {
-      const method = init.path.endsWith('cancel') ? 'POST' : 'GET'
-      const answer = await ask(init.path, { method })
-      expect(answer.status).toBe(404)
-      expect(FAILURE.parse(await jsonOf(answer)).error.code).toBe('JOB_UNKNOWN')
-    }
-  })
-})
-
 describe('admin / records', () => {
   test('a key tells who said what, what it shows, and what the node serves', async () => {
     const { ask, know, hold } = await createAdminParts()
@@ -181,11 +114,11 @@ describe('admin / records', () => {
     const tags = ['a', 'b', 'c', 'd', 'e']
     for (const tag of tags) await know(tag, ONE)
     const listed: string[] = []
-    for (let after: string | undefined = ''; after !== undefined; ) {
-      const query = new URLSearchParams({ repository: REPOSITORY, limit: '2', after })
+    for (let last: string | undefined = ''; last !== undefined; ) {
+      const query = new URLSearchParams({ repository: REPOSITORY, n: '2', last })
       const page = RECORDS_PAGE.parse(await jsonOf(ask(`/api/v1/records?${query.toString()}`)))
       listed.push(...page.records.map(({ reference }) => reference))
-      after = page.next
+      last = page.next
     }
     expect(listed).toEqual(tags)
     const other = await jsonOf(ask('/api/v1/records?repository=demo/hell'))
@@ -197,26 +130,5 @@ describe('admin / records', () => {
     for (const query of ['', 'repository=UPPER', `repository=${REPOSITORY}&reference=%2F`]) {
       expect((await ask(`/api/v1/records?${query.toString()}`)).status, query).toBe(400)
     }
-  })
-})
-
-describe('admin / openapi', () => {
-  test('every route below /api/v1 but the document stands in the document', async () => {
-    const { ask } = await createAdminParts()
-    const { paths } = await jsonOf<{ paths: Record<string, object> }>(ask('/api/v1/openapi.json'))
-    expect(Object.keys(paths).sort()).toEqual([
-      '/api/v1/convergence',
-      '/api/v1/events',
-      '/api/v1/gc',
-      '/api/v1/jobs',
-      '/api/v1/jobs/{id}',
-      '/api/v1/jobs/{id}/cancel',
-      '/api/v1/jobs/{id}/retry',
-      '/api/v1/records',
-      '/api/v1/status',
-      '/api/v1/topology',
-      '/api/v1/why',
-    ])
-    expect(JSON.stringify(paths)).not.toContain('$ref":"#/$defs')
   })
 })

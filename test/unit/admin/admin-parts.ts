@@ -3,9 +3,11 @@ import { MemoryLevel } from 'memory-level'
 import type { AnonymousRight } from '../../../src/access/access.ts'
 import { createAccess } from '../../../src/access/create-access.ts'
 import { createAdminApp } from '../../../src/admin/admin-app.ts'
+import { createMetrics } from '../../../src/admin/metrics.ts'
+import type { AppliedTopology } from '../../../src/admin/topology-routes.ts'
 import type { StatusView } from '../../../src/admin/views.ts'
 import { createEventBus } from '../../../src/events/event-bus.ts'
-import type { JobView } from '../../../src/events/mesh-event.ts'
+import type { SealedTopology } from '../../../src/gossip/topology-codec.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import { createMeshAccount } from '../../../src/node/mesh-account.ts'
@@ -15,30 +17,37 @@ import { createHolders } from '../../../src/peers/holders.ts'
 import { createNeighbours } from '../../../src/peers/neighbours.ts'
 import { createReading } from '../../../src/peers/reading.ts'
 import { createTransfers } from '../../../src/peers/transfers.ts'
+import { createDeleteRules } from '../../../src/planner/delete-rule.ts'
 import { createLoserTags } from '../../../src/planner/loser-tags.ts'
-import { createPlanner } from '../../../src/planner/planner.ts'
-import { createJobQueue } from '../../../src/queue/job-queue.ts'
+import { createPlanner, type PullPlan } from '../../../src/planner/planner.ts'
+import { createJobQueue } from '../../../src/queue/create-job-queue.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
+import { createPauses } from '../../../src/queue/pauses.ts'
 import { createAuthor } from '../../../src/record/author.ts'
 import { identityFromSeed } from '../../../src/record/identity.ts'
 import { createLogicalClock } from '../../../src/record/time.ts'
 import { createSimClock } from '../../../src/simulator/sim-clock.ts'
+import { createAsked } from '../../../src/storage/asked.ts'
 import { createBlobLeases } from '../../../src/storage/blob-leases.ts'
 import { createCollector } from '../../../src/storage/collector.ts'
 import { createContentRows } from '../../../src/storage/content-rows.ts'
+import { createDeleteRows } from '../../../src/storage/delete-rows.ts'
 import { createIndexDb } from '../../../src/storage/index-db.ts'
 import { openLedger } from '../../../src/storage/ledger.ts'
 import { createLinkJournal, NO_LINK_FILES } from '../../../src/storage/link-journal.ts'
 import { createMemoryBlobStore, createMemoryDisk } from '../../../src/storage/memory-blob-store.ts'
 import { createUploadSessions } from '../../../src/storage/upload-sessions.ts'
-import { wants } from '../../../src/topology/flow.ts'
+import { demandsOf } from '../../../src/topology/demand.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
+import { createDueKeys } from '../../../src/worker/due-keys.ts'
+import { createOriginDeletes } from '../../../src/worker/origin-deletes.ts'
+import { createPulls } from '../../../src/worker/pulls.ts'
 
 const HUB = identityFromSeed(Buffer.alloc(32, 1))
 const EDGE = identityFromSeed(Buffer.alloc(32, 2))
 
-const TOPOLOGY = `
+const topologyText = (deletes: string) => `
 apiVersion: entrepot/v1
 kind: Topology
 metadata: { name: pair, generation: 3 }
@@ -46,7 +55,7 @@ nodes:
   hub: { peerId: ${HUB.peerId}, endpoint: "http://127.0.0.1:5000" }
   edge: { peerId: ${EDGE.peerId} }
 origins: [{ repos: ["**"], writers: hub }]
-policies: { all: { match: { repos: ["demo/**"] }, mode: eager, slo: { lag: 60s } } }
+policies: { all: { match: { repos: ["demo/**"] }, mode: eager, slo: { lag: 60s }, deletes: ${deletes} } }
 links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
 `
 
@@ -58,12 +67,17 @@ export async function createAdminParts({
   anonymous = 'pull',
   isReady = () => true,
   stopping,
+  deletePolicy = '{ propagate: false }',
+  applyTopology = async () => ({ kind: 'refused', code: 'OWNER_UNKNOWN', reason: 'of the test' }),
 }: {
   readonly anonymous?: AnonymousRight
   readonly isReady?: () => boolean
   readonly stopping?: AbortSignal
+  /** `deletes` of the policy by which the edge holds what it holds. */
+  readonly deletePolicy?: string
+  readonly applyTopology?: (sealed: SealedTopology) => Promise<AppliedTopology>
 } = {}) {
-  const { topology } = readTopology(TOPOLOGY)
+  const { topology } = readTopology(topologyText(deletePolicy))
   if (topology === undefined) throw new Error('the topology of the test is valid')
   const backend = new MemoryLevel<string, Uint8Array>({ valueEncoding: 'view' })
   await backend.open()
@@ -73,14 +87,23 @@ export async function createAdminParts({
   const ledger = await openLedger({ index }, { epoch: 'test' })
   const store = createJobStore({ index })
   const random = systemRandom
-  const queue = createJobQueue({ store, events, clock, random, logger: silentLogger })
+  const pauses = createPauses({ index, events, clock })
+  const queue = createJobQueue({ store, events, clock, random, pauses, logger: silentLogger })
   const self = 'edge' as NodeName
+  const demands = demandsOf(topology, self)
+  const rules = createDeleteRules({ demands, naming: { tagsNaming: async function* () {} } })
   const planner = createPlanner({
-    inventory: { entry: ledger.entry, isComplete: () => false },
-    wanted: wants(topology, self),
+    inventory: {
+      entry: ledger.entry,
+      isComplete: () => false,
+      platformsOf: () => [],
+      isAsked: () => false,
+    },
+    demands,
     naming: { tagsNaming: async function* () {} },
     loserTags: createLoserTags(topology),
     isWriter: () => false,
+    deletes: rules,
   })
   const access = createAccess({ nodeMayRead: () => true, random }, { anonymous })
   const status = (): StatusView => ({
@@ -90,13 +113,15 @@ export async function createAdminParts({
     realm: topology.realm,
     generation: topology.generation,
     topologyHash: topology.hash,
+    topology: { isSigned: false },
     endpoint: '',
     startedAtMs: START_MS,
     isReady: isReady(),
     time: { offsetMs: 0, sources: [] },
     feed: { epoch: ledger.epoch, head: ledger.head() },
     neighbours: [{ name: 'hub', state: 'down', sinceMs: START_MS, isSource: true }],
-    jobs: countStates(queue.list()),
+    jobs: queue.counts(),
+    paused: pauses.list(),
     counters: { recordsStored: 0 },
   })
   const blobs = createMemoryBlobStore({ clock, disk: createMemoryDisk() })
@@ -122,28 +147,57 @@ export async function createAdminParts({
   const naming = { tagsNaming: async function* () {} }
   const [holders, reading] = [createHolders(), createReading({ clock })]
   const transfers = createTransfers({ clock })
+  const content = { drop: async () => {}, isComplete: () => false }
+  const originDeletes = createOriginDeletes({
+    ledger,
+    rules,
+    rows: createDeleteRows({ index }),
+    content,
+    nowMs: clock.now,
+  })
+  const dueKeys = createDueKeys({
+    deletes: originDeletes,
+    events,
+    clock,
+    nowMs: clock.now,
+    logger: silentLogger,
+  })
+  const account = createMeshAccount({
+    topology,
+    self,
+    ledger,
+    planner,
+    queue,
+    index,
+    blobs,
+    neighbours,
+    clock,
+    dispatcher: { waiting: () => 0 },
+    damage: { page: async () => [] },
+    isReady,
+    insight: { naming, holders, reading, transfers, isScanning: () => false },
+    deletes: originDeletes,
+  })
+  const { convergence } = account
   const app = createAdminApp({
-    ...createMeshAccount({
-      topology,
-      self,
-      ledger,
+    pulls: createPulls({
       planner,
+      asked: createAsked({ index }),
       queue,
-      index,
-      blobs,
-      neighbours,
-      events,
-      clock,
-      status,
-      dispatcher: { waiting: () => 0 },
-      damage: { page: async () => [] },
-      isReady,
-      insight: { naming, holders, reading, transfers, isScanning: () => false },
+      dispatcher: { consider: () => {} },
     }),
+    ...account,
+    metrics: createMetrics({ events, status, convergence }),
+    topologyState: () => ({ isSigned: false }),
+    topologyFile: () => ({ text: topologyText(deletePolicy) }),
+    applyTopology,
     collector,
+    deletes: { ...dueKeys, of: originDeletes.of },
     access,
     status,
     queue,
+    pauses,
+    neighbours,
     ledger,
     planner,
     topology,
@@ -175,10 +229,10 @@ export async function createAdminParts({
   }
 
   /** A queued job. @returns its id. */
-  function addJob(name: string): string {
+  function addJob(name: string, more: Partial<PullPlan> = {}): string {
     const digest = digestOf(Buffer.from(name))
     const key = { repository: REPOSITORY, reference: name as Reference }
-    queue.add({ kind: 'pull', key, digest, recordId: `record of ${name}` })
+    queue.add({ kind: 'pull', key, digest, recordId: `record of ${name}`, ...more })
     return `${REPOSITORY}@${digest}`
   }
 
@@ -189,13 +243,16 @@ export async function createAdminParts({
   }
 
   return {
+    app,
     access,
     ask,
+    pauses,
     index,
     blobs,
     clock,
     events,
     queue,
+    dueKeys,
     neighbours,
     holders,
     reading,
@@ -205,12 +262,6 @@ export async function createAdminParts({
     hold,
     addJob,
   }
-}
-
-function countStates(jobs: readonly JobView[]): StatusView['jobs'] {
-  const counts: StatusView['jobs'] = {}
-  for (const { state } of jobs) counts[state] = (counts[state] ?? 0) + 1
-  return counts
 }
 
 export type Ask = RequestInit & { readonly address?: string }

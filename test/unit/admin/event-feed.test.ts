@@ -11,7 +11,18 @@ import type { NodeName } from '../../../src/topology/topology.ts'
 function job(bytesDone: number, state: JobView['state'] = 'running'): JobView {
   const [repository, digest] = ['demo/hello' as RepositoryName, digestOf(Buffer.from('1'))]
   const times = { createdAtMs: 0, changedAtMs: 0 }
-  return { id: 'job', repository, digest, references: [], state, bytesDone, attempts: 1, ...times }
+  const asked = { priority: 0, policies: [], platforms: 'all' } as const
+  return {
+    id: 'job',
+    repository,
+    digest,
+    references: [],
+    state,
+    bytesDone,
+    attempts: 1,
+    ...asked,
+    ...times,
+  }
 }
 
 function setUp() {

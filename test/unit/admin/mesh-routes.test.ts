@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { CONVERGENCE, TOPOLOGY } from '../../../src/admin/convergence-view.ts'
+import { CONVERGENCE } from '../../../src/admin/convergence-view.ts'
+import { TOPOLOGY } from '../../../src/admin/topology-view.ts'
 import { WHY } from '../../../src/admin/why-view.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'

@@ -36,7 +36,9 @@ const TAG = 'v1--fra-20260101T000000.000Z'
 const holders = createHolders()
 const deps = {
   topology: TOPOLOGY,
-  planner: { plan: async () => ({ kind: 'show', key: KEY }) as const },
+  planner: {
+    plan: async () => ({ kind: 'show', key: KEY, digest: WON, platforms: 'all' }) as const,
+  },
   insight: { holders },
 }
 const entryWith = (more: Partial<Entry> = {}): Entry => ({

@@ -104,9 +104,40 @@ describe('gossip / feed-codec', () => {
     ],
     ['too many entries', { ...ANSWER, entries: Array(MAX_PAGE_ENTRIES + 1).fill({ records: [] }) }],
     ['entries that are no list', { ...ANSWER, entries: {} }],
-    ['an entry with more', { ...ANSWER, entries: [{ records: [], more: 1 }] }],
+    [
+      'something held for no platform',
+      {
+        ...ANSWER,
+        entries: [{ records: [], partly: { held: digestNamed('x'), platforms: [] } }],
+      },
+    ],
+    [
+      'something held for too many platforms',
+      {
+        ...ANSWER,
+        entries: [
+          { records: [], partly: { held: digestNamed('x'), platforms: Array(17).fill('a/b') } },
+        ],
+      },
+    ],
   ])('an answer with %s is refused', (_, value) => {
     expect(() => decodeFeedAnswer(encodeCbor(value))).toThrow()
+  })
+
+  test('what is held for some platforms comes back so, and is not taken for whole', () => {
+    const partly = { held: digestNamed('x'), kept: [digestNamed('y')], platforms: ['linux/arm64'] }
+    const answer = { ...ANSWER, entries: [{ records: [Uint8Array.of(7)], partly }] }
+    const [entry] = decodeFeedAnswer(encodeFeedAnswer(answer)).entries
+    expect(entry).toMatchObject({ partly })
+    expect(entry).not.toHaveProperty('held')
+    expect(entry).not.toHaveProperty('kept')
+  })
+
+  test('what a later version says of an entry is passed over', () => {
+    const later = { ...ANSWER, entries: [{ records: [], held: digestNamed('x'), more: 1 }] }
+    expect(decodeFeedAnswer(encodeCbor(later)).entries).toEqual([
+      { records: [], held: digestNamed('x') },
+    ])
   })
 
   test('what is held under a name that is no digest is not held', () => {

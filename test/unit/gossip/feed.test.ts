@@ -134,7 +134,7 @@ describe('gossip / feed', () => {
     expect((await knownAt(edge)).sort()).toEqual([`demo/app:${digest}`, 'demo/app:v1'].sort())
   })
 
-  test('what the sender holds whole is told, and what it holds in part is not', async () => {
+  test('what the sender holds is told: whole, or for which platforms', async () => {
     const { hub, edge } = await setUp()
     const [whole, part, none] = ['v1', 'v2', 'v3'].map((name) => put(hub, name))
     if (!whole || !part || !none) throw new Error('three records')
@@ -147,6 +147,13 @@ describe('gossip / feed', () => {
     await settle()
     expect(edge.happened.filter(({ kind }) => kind === 'holder-found')).toEqual([
       { kind: 'holder-found', node: 'hub', repository: REPO, digest: digestNamed('v1') },
+      {
+        kind: 'holder-found',
+        node: 'hub',
+        repository: REPO,
+        digest: digestNamed('v2'),
+        platforms: ['linux/amd64'],
+      },
     ])
   })
 

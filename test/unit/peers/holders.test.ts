@@ -38,6 +38,25 @@ describe('holders', () => {
     expect([...holders.of(repository, digest(3))]).toEqual([edge])
   })
 
+  test('who holds some platforms is asked for those, and loses no claim over others', () => {
+    const holders = createHolders()
+    const [amd, arm] = ['linux/amd64', 'linux/arm64']
+    holders.note(hub, repository, digest(1), [amd, arm])
+    holders.note(edge, repository, digest(1), [arm])
+    expect([...holders.of(repository, digest(1))]).toEqual([])
+    expect([...holders.of(repository, digest(1), [arm])]).toEqual([hub, edge])
+    expect([...holders.of(repository, digest(1), [amd])]).toEqual([hub])
+    expect([...holders.of(repository, digest(1), [])]).toEqual([hub, edge])
+    holders.forget(edge, repository, digest(1), [amd])
+    expect([...holders.of(repository, digest(1), [arm])]).toEqual([hub, edge])
+    holders.forget(edge, repository, digest(1), [arm])
+    expect([...holders.of(repository, digest(1), [arm])]).toEqual([hub])
+    holders.note(edge, repository, digest(1))
+    expect([...holders.of(repository, digest(1))]).toEqual([edge])
+    holders.note(edge, repository, digest(1), [arm])
+    expect([...holders.of(repository, digest(1))]).toEqual([edge])
+  })
+
   test('when it is full, the manifest noted longest ago goes first', () => {
     const holders = createHolders({ limit: 2 })
     holders.note(hub, repository, digest(1))

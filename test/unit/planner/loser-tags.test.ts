@@ -53,19 +53,19 @@ describe('planner / loser-tags', () => {
           ...(held ? { held: { digest: WON, coverage: 'all' as const } } : {}),
         }),
         isComplete: () => false,
+        platformsOf: () => [],
+        isAsked: () => false,
       },
-      wanted: {
-        hash: 'h',
-        isEmpty: false,
-        reads: () => true,
-        passes: async (item) => {
+      demands: {
+        of: async (item) => {
           asked.push(item)
-          return isWanted
+          return isWanted ? { held: 'all', priority: 3, policies: [] } : undefined
         },
       },
       naming: { tagsNaming: async function* () {} },
       loserTags: tags,
       isWriter: () => false,
+      deletes: { of: async () => undefined },
     })
     return { plan: planner.plan(KEY), asked }
   }

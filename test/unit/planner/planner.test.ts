@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Digest } from '../../../src/oci/digest.ts'
+import type { Deletion } from '../../../src/planner/delete-rule.ts'
 import { createPlanner } from '../../../src/planner/planner.ts'
 import { type History, merge } from '../../../src/record/history.ts'
 import { keyText, type RecordKey, type SignedRecord } from '../../../src/record/tag-record.ts'
@@ -20,10 +21,11 @@ interface World {
   readonly complete?: readonly Digest[]
   readonly isWanted?: boolean
   readonly isWriter?: boolean
+  readonly deletion?: Deletion
 }
 
 function planIn({ key = KEY, history, held, complete = [], ...rest }: World) {
-  const { isWanted = true, isWriter = false } = rest
+  const { isWanted = true, isWriter = false, deletion } = rest
   const asked: Item[] = []
   const what: { readonly held?: Held } =
     held === undefined ? {} : { held: { digest: held, coverage: 'all' } }
@@ -32,19 +34,19 @@ function planIn({ key = KEY, history, held, complete = [], ...rest }: World) {
     inventory: {
       entry: (of) => (keyText(of) === keyText(key) ? entry : undefined),
       isComplete: (_repository, digest) => complete.includes(digest),
+      platformsOf: () => [],
+      isAsked: () => false,
     },
-    wanted: {
-      hash: 'h',
-      isEmpty: false,
-      reads: () => true,
-      passes: async (item) => {
+    demands: {
+      of: async (item) => {
         asked.push(item)
-        return isWanted
+        return isWanted ? { held: 'all', priority: 0, policies: [] } : undefined
       },
     },
     naming: { tagsNaming: async function* () {} },
     loserTags: { of: () => [] },
     isWriter: () => isWriter,
+    deletes: { of: async () => deletion },
   })
   return { plan: planner.plan(key), asked }
 }
@@ -87,6 +89,16 @@ describe('planner', () => {
       'a delete where the node is no writer',
       { history: [gone], held: image },
       { reason: 'deleted-at-origin' },
+    ],
+    [
+      'a delete where a policy has the node apply it',
+      { history: [gone], held: image, deletion: { dueAtMs: 7, keepLast: 0 } },
+      { kind: 'drop-later', dueAtMs: 7 },
+    ],
+    [
+      'the same of what was never here',
+      { history: [gone], deletion: { dueAtMs: 7, keepLast: 0 } },
+      { reason: 'absent' },
     ],
     ['a delete at a writer', { history: [gone], held: image, isWriter: true }, { kind: 'drop' }],
     [

@@ -9,6 +9,7 @@ const MOVE_NAMES: readonly Move[] = [
   'due',
   'hold',
   'release',
+  'pause',
   'supersede',
   'vanish',
 ]
@@ -24,6 +25,7 @@ test('the table of moves is this one', () => {
     'running -finish-> done',
     'running -defer-> waiting',
     'running -hold-> held',
+    'running -pause-> queued',
     'running -vanish-> gone',
     'running -supersede-> superseded',
     'waiting -due-> queued',
@@ -32,6 +34,7 @@ test('the table of moves is this one', () => {
     'waiting -supersede-> superseded',
     'waiting -vanish-> gone',
     'held -release-> queued',
+    'held -hold-> held',
     'held -supersede-> superseded',
   ])
 })

@@ -4,7 +4,7 @@ import type { JobView } from '../../../src/events/mesh-event.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import type { Plan, PullPlan } from '../../../src/planner/planner.ts'
-import { createJobQueue } from '../../../src/queue/job-queue.ts'
+import { createJobQueue } from '../../../src/queue/create-job-queue.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
 import { sweepJobRows } from '../../../src/queue/job-sweep.ts'
 import { createIndexDb } from '../../../src/storage/index-db.ts'
@@ -56,6 +56,26 @@ describe('queue / outcomes: waiting', () => {
     expect(queue.get(idOf('c0'))).toMatchObject({ state: 'waiting', cause: 'no-holder' })
     queue.wakeAll()
     expect(queue.get(idOf('c0'))).not.toHaveProperty('cause')
+  })
+
+  test('a job behind closed links waits until the first of them opens, unless a holder comes before', async () => {
+    const { queue, clock } = await openQueue()
+    queue.add(plan('c0'))
+    const untilMs = clock.now() + 3_600_000
+    const closed = { kind: 'failed', reason: 'link from hub is closed', untilMs } as const
+    queue.defer(await queue.take({ signal }), closed)
+    expect(queue.get(idOf('c0'))).toMatchObject({ state: 'waiting', nextTryAtMs: untilMs })
+    await clock.advance(3_599_000)
+    expect(inState(queue, 'queued')).toBe(0)
+    await clock.advance(1_000)
+    expect(inState(queue, 'queued')).toBe(1)
+    queue.defer(await queue.take({ signal }), { ...closed, untilMs: untilMs + 3_600_000 })
+    queue.wake(REPO, digestNamed('c0'))
+    expect(inState(queue, 'queued')).toBe(1)
+    // It never opens: the usual waits.
+    queue.defer(await queue.take({ signal }), { ...closed, untilMs: Number.POSITIVE_INFINITY })
+    await clock.advance(60_000)
+    expect(inState(queue, 'queued')).toBe(1)
   })
 
   test('ten thousand that are woken stand in the line a few at a time, and each runs once', async () => {

@@ -8,6 +8,7 @@ import { systemRandom } from '../../../src/lib/random.ts'
 import { type Bounds, DEFAULT_BOUNDS } from '../../../src/node/bounds.ts'
 import { listenHttp } from '../../../src/node/http-server.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
+import type { Elsewhere } from '../../../src/registry/elsewhere.ts'
 import { createRegistryApp } from '../../../src/registry/registry-app.ts'
 import type { BlobStore } from '../../../src/storage/blob-store.ts'
 import type { SparsePolicy } from '../../../src/storage/content-writer.ts'
@@ -18,6 +19,7 @@ import { createUploadSessions } from '../../../src/storage/upload-sessions.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import type { TestBlob, TestManifest } from '../../helpers/images.ts'
+import { NOWHERE } from '../../helpers/nowhere.ts'
 import { openMemoryBackend, openStorage } from '../../helpers/storage-rig.ts'
 import { makeTemporaryDirectory } from '../../helpers/temporary-directory.ts'
 
@@ -38,6 +40,7 @@ export interface RegistryOptions {
   readonly backend?: IndexBackend
   readonly bounds?: Partial<Bounds>
   readonly sparse?: SparsePolicy
+  readonly elsewhere?: Elsewhere
   /** Names of the mesh for `?ns=`. */
   readonly ownNames?: readonly string[]
   /** Whether the event loop is late. */
@@ -90,6 +93,8 @@ export async function startRegistry(options: RegistryOptions = {}) {
     access,
     refusal,
     unableToSign: options.unableToSign ?? (() => undefined),
+    elsewhere: options.elsewhere ?? NOWHERE,
+    endpoint: 'https://registry.example:5000',
     isOwnName: (name) => options.ownNames?.includes(name) === true,
     isLate: options.isLate ?? (() => false),
     maxManifestBytes: bounds.manifestBytes,

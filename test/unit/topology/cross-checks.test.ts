@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readTopology } from '../../../src/topology/topology-file.ts'
-import { errorLines, findingLines, textOf } from './topology-texts.ts'
+import { errorLines, textOf } from './topology-texts.ts'
 
 const KEY = `12D3KooW${'A'.repeat(44)}`
 const OTHER_KEY = `12D3KooW${'B'.repeat(44)}`
@@ -68,59 +67,68 @@ describe('topology / cross-checks', () => {
 
   test.each([
     { selector: '{}', says: /expected at least one label; every node is "\*"/ },
-    { selector: '[]', says: /members: expected/ },
+    { selector: '[]', says: /members: expected at least one node; got \[\]/ },
     { selector: '{ tier: edge }', says: /selects no node: \{"tier":"edge"\}/ },
     { selector: 'bb', says: /unknown node "bb"/ },
-    { selector: '[a, bb]', says: /unknown node "bb"/ },
+    { selector: '[a, bb]', says: /members\[1\]: unknown node "bb"/ },
     { selector: '[a]', says: /joins no two nodes/ },
   ])('a mesh of $selector is refused', ({ selector, says }) => {
     const links = `[{ shape: mesh, members: ${selector}, policies: [all] }]`
     expect(errorLines(textOf({ links })).join('\n')).toMatch(says)
   })
 
+  test('a value that nobody has, near one that somebody has, gets a suggestion', () => {
+    const nodes = '{ a: {}, b: { labels: { tier: edge } } }'
+    const links = '[{ shape: star, center: a, leaves: { tier: egde }, policies: [all] }]'
+    expect(errorLines(textOf({ nodes, links }))).toEqual([
+      'error 7:43 links[0].leaves: selects no node: {"tier":"egde"}; did you mean "edge"?',
+    ])
+  })
+
+  test('a ring names nodes that are there, each once', () => {
+    const ring = (members: string) =>
+      errorLines(textOf({ links: `[{ shape: ring, members: [${members}], policies: [all] }]` }))
+    expect(ring('a, b')).toEqual([])
+    expect(ring('a, bb')).toEqual(['error 7:37 links[0].members[1]: unknown node "bb"'])
+    expect(ring('a, b, a')).toEqual([
+      'error 7:40 links[0].members[2]: "a" stands in the ring twice',
+    ])
+    expect(ring('a')).toEqual([
+      'error 7:33 links[0].members: expected at least two members; got ["a"]',
+    ])
+  })
+
   test.each([
-    {
-      name: 'a node without a link',
-      sections: { nodes: '{ a: { endpoint: "http://a:1" }, b: {}, c: {} }' },
-      says: 'nodes.c: no link reaches node c',
-    },
-    {
-      name: 'a sender without endpoint',
-      sections: { nodes: '{ a: {}, b: {} }' },
-      says: 'nodes.a: node a sends to others but has no endpoint',
-    },
-    {
-      name: 'a label that nobody has',
-      sections: {
-        links: '[{ shape: star, center: a, leaves: { archh: "!arm" }, policies: [all] }]',
-      },
-      says: 'links[0].leaves.archh: no node has a label or locality "archh"',
-    },
-    {
-      name: 'a policy for what nobody may write',
-      sections: {
-        origins: '[{ repos: ["x/**"], writers: a }]',
-        policies: '{ all: { match: { repos: ["y/**"] }, mode: eager } }',
-      },
-      says: 'policies.all.match.repos[0]: nobody may write',
-    },
-    {
-      name: 'an entry that never holds',
-      sections: { origins: '[{ repos: ["**"], writers: a }, { repos: ["x/**"], writers: b }]' },
-      says: 'origins[1].repos: never holds',
-    },
-    {
-      name: 'a policy without a link',
-      sections: {
-        policies:
-          '{ all: { match: { repos: ["**"] }, mode: eager }, more: { match: { repos: ["**"] }, mode: eager } }',
-      },
-      says: 'policies.more: no link uses policy "more"',
-    },
-  ])('$name is a warning, and the file counts', ({ sections, says }) => {
-    const text = textOf(sections)
-    expect(findingLines(text)).toEqual([expect.stringContaining(says)])
-    expect(findingLines(text)[0]).toMatch(/^warning /)
-    expect(readTopology(text).topology).toBeDefined()
+    ['mode: scheduled', 'all.mode: mode scheduled needs a schedule: add schedule: { cron:'],
+    [
+      'mode: lazy, schedule: { cron: "0 1 * * *", window: 4h, tz: site }',
+      'all.schedule: a schedule needs mode scheduled; got mode lazy',
+    ],
+    [
+      'mode: eager, deletes: { propagate: false, grace: 1h }',
+      'all.deletes.grace: "grace" needs propagate: true',
+    ],
+    ['mode: eager, deletes: { propagate: false, keepLast: 2 }', '"keepLast" needs propagate: true'],
+    ['mode: eager, deletes: { propagate: false, guard: 20% }', '"guard" needs propagate: true'],
+    ['mode: eager, deletes: { grace: 1h }', '"propagate" is missing: expected true or false'],
+  ])('a policy with %s is refused', (keys, says) => {
+    const policies = `{ all: { match: { repos: ["**"] }, ${keys} } }`
+    expect(errorLines(textOf({ policies }))).toEqual([expect.stringContaining(says)])
+  })
+
+  test('a schedule with a mistake in it is one mistake', () => {
+    const schedule = (text: string) =>
+      errorLines(
+        textOf({
+          policies: `{ all: { match: { repos: ["**"] }, mode: scheduled, schedule: ${text} } }`,
+        }),
+      )
+    expect(schedule('5')).toEqual([expect.stringContaining('all.schedule: expected a map; got 5')])
+    expect(schedule('{ cron: "61 1 * * *", window: 4h, tz: Europe/Berln }')).toEqual([
+      expect.stringContaining('schedule.cron: expected a cron expression such as'),
+      expect.stringContaining(
+        'schedule.tz: expected a time zone such as Europe/Berlin or UTC, or `site`',
+      ),
+    ])
   })
 })

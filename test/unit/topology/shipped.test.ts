@@ -1,10 +1,22 @@
+import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
+import { runFileTests } from '../../../src/topology/file-tests.ts'
 import { flow, type Naming, neighboursOf, wants } from '../../../src/topology/flow.ts'
 import { originOf, writersOf } from '../../../src/topology/origins.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
 import { nodeName, shippedText, topologyOf } from './topology-texts.ts'
 
+const SHIPPED = [
+  'air-gap',
+  'edge-pull-through',
+  'full-mesh',
+  'hierarchical',
+  'master-slave',
+  'mesh',
+  'ring',
+  'three-level',
+]
 const NOTHING: Naming = { tagsNaming: async function* () {} }
 const item = (image: string) => {
   const [repository = '', reference = ''] = image.split(':')
@@ -33,17 +45,28 @@ async function holders(file: string, image: string): Promise<readonly string[]> 
 }
 
 describe('topology / shipped files', () => {
-  test.each(['master-slave', 'hierarchical', 'mesh'])(
-    '%s.yaml is accepted, and only endpoints are missing',
+  test.each(SHIPPED)(
+    '%s.yaml is accepted, only endpoints are missing, and it keeps its promises',
     (file) => {
       const { topology, findings } = readTopology(shippedText(file))
       expect(topology?.realm).toBe(file)
-      for (const { severity, message } of findings) {
-        expect(severity).toBe('warning')
-        expect(message).toContain('no endpoint')
-      }
+      const notes = findings.filter(({ severity }) => severity !== 'note')
+      expect(notes.map(({ lint }) => lint)).toEqual(['missing-endpoint'])
+      const tests = topology === undefined ? [] : runFileTests(topology, { lints: findings })
+      expect(tests.length).toBeGreaterThan(3)
+      expect(tests.filter(({ ok }) => !ok)).toEqual([])
     },
   )
+
+  test('every file of topologies/ is one of these, and names its schema for editors', () => {
+    const files = readdirSync(new URL('../../../topologies/', import.meta.url))
+    expect(files.filter((name) => name.endsWith('.yaml')).sort()).toEqual(
+      SHIPPED.map((name) => `${name}.yaml`).sort(),
+    )
+    for (const name of SHIPPED) {
+      expect(shippedText(name)).toMatch(/^# yaml-language-server: \$schema=schema.json\n/)
+    }
+  })
 
   test('master-slave: a release goes from hq to every slave, and back to hq alone', async () => {
     expect(await ways('master-slave', 'acme/api:v1')).toEqual([

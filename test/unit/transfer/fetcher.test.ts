@@ -52,7 +52,7 @@ function setUp(has = true) {
   const fetch = (signal = new AbortController().signal) => {
     const progress: number[] = []
     const onProgress = (bytes: number) => void progress.push(bytes)
-    return { progress, done: fetcher.blob(REPO, image.digest, DESCRIPTOR, { signal, onProgress }) }
+    return { progress, done: fetcher.blob(REPO, image, DESCRIPTOR, { signal, onProgress }) }
   }
   return { fetcher, fetch, gate, asked, failed, ranked, happened, blobs }
 }
@@ -114,7 +114,7 @@ describe('transfer / fetcher', () => {
   test('holders of the image are asked for its blobs, and those that fail are reported', async () => {
     const { fetch, fetcher, failed, ranked } = setUp(false)
     expect(await fetch().done).toMatchObject({ kind: 'no-holder', askedAll: true })
-    await fetcher.manifest(REPO, image.digest, { signal: new AbortController().signal })
+    await fetcher.manifest(REPO, image, image.digest, { signal: new AbortController().signal })
     expect(ranked).toEqual([image.digest, image.digest])
     expect(failed.map(({ digest, outcome }) => [digest, outcome])).toEqual([
       [image.digest, 'absent'],

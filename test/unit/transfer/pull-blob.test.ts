@@ -5,8 +5,9 @@ import type { BlobStore } from '../../../src/storage/blob-store.ts'
 import { createMemoryBlobStore, createMemoryDisk } from '../../../src/storage/memory-blob-store.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import type { Attempt } from '../../../src/transfer/attempts.ts'
+import { LinkClosedError } from '../../../src/transfer/pacer.ts'
 import { pullBlob, stageNameOf } from '../../../src/transfer/pull-blob.ts'
-import type { RegistrySource } from '../../../src/transfer/registry-source.ts'
+import type { BlobAsk, RegistrySource } from '../../../src/transfer/registry-source.ts'
 import { bytesOf, makeBlob } from '../../helpers/images.ts'
 
 const BLOB = makeBlob(bytesOf('a layer', 1_000))
@@ -20,27 +21,38 @@ interface Holder {
   readonly cutAfter?: number
   readonly ignoresRange?: boolean
   readonly isDown?: boolean
+  /** Its link is closed until then: from the beginning, or where it cuts. */
+  readonly closedUntilMs?: number
 }
 
 function setUp(
   holders: Record<string, Holder>,
   blobs: BlobStore = createMemoryBlobStore({ clock: systemClock, disk: createMemoryDisk() }),
+  onAsk: (ask: BlobAsk) => void = () => {},
 ) {
   const asked: string[] = []
   const attempts: Attempt[] = []
   const fetched: string[] = []
   const source: RegistrySource = {
     manifest: async () => ({ kind: 'absent' }),
-    blob: async (node, _repository, _digest, { offset }) => {
+    blob: async (node, _repository, _digest, ask) => {
+      onAsk(ask)
+      const { offset } = ask
       asked.push(`${node} from ${offset}`)
       const holder = holders[node]
       if (holder?.isDown) return { kind: 'unreachable', reason: 'refused' }
+      const { closedUntilMs, cutAfter } = holder ?? {}
+      const closed =
+        closedUntilMs === undefined ? undefined : new LinkClosedError(node, closedUntilMs)
+      if (closed !== undefined && cutAfter === undefined) {
+        return { kind: 'closed', reason: closed.message, untilMs: closed.untilMs }
+      }
       if (holder?.bytes === undefined) return { kind: 'absent' }
       const from = holder.ignoresRange ? 0 : offset
       return {
         kind: 'blob',
         offset: from,
-        body: give(holder.bytes.subarray(from), holder.cutAfter),
+        body: give(holder.bytes.subarray(from), cutAfter, closed),
       }
     },
   }
@@ -66,9 +78,10 @@ function setUp(
 async function* give(
   bytes: Uint8Array,
   cutAfter = Number.POSITIVE_INFINITY,
+  cut = new Error('connection reset'),
 ): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 100) {
-    if (at >= cutAfter) throw new Error('connection reset')
+    if (at >= cutAfter) throw cut
     yield bytes.subarray(at, at + 100)
   }
 }
@@ -90,6 +103,36 @@ describe('a blob', () => {
     expect(await pull(['a', 'b'])).toMatchObject({ kind: 'pulled' })
     expect(asked).toEqual(['a from 0', 'b from 300'])
     expect(attempts).toMatchObject([{ node: 'a', outcome: 'unreachable' }])
+  })
+
+  test('behind closed links is worth a try when the first of them opens, and goes on from what came', async () => {
+    const { pull, attempts, blobs } = setUp({
+      a: { ...good, cutAfter: 300, closedUntilMs: 9_000 },
+      b: { ...good, closedUntilMs: 5_000 },
+      c: {},
+    })
+    expect(await pull(['a', 'b', 'c'])).toMatchObject({ kind: 'failed', untilMs: 5_000 })
+    expect(attempts).toMatchObject([
+      { node: 'a', outcome: 'closed', untilMs: 9_000 },
+      { node: 'b', outcome: 'closed', untilMs: 5_000 },
+      { node: 'c', outcome: 'absent' },
+    ])
+    const later = setUp({ a: good }, blobs)
+    expect(await later.pull(['a'])).toMatchObject({ kind: 'pulled' })
+    expect(later.asked).toEqual(['a from 300'])
+  })
+
+  test('that a holder with an open link did not give is worth a try soon', async () => {
+    const { pull } = setUp({ a: { ...good, closedUntilMs: 9_000 }, b: { isDown: true } })
+    const failure = await pull(['a', 'b'])
+    expect(failure).toMatchObject({ kind: 'failed' })
+    expect(failure).not.toHaveProperty('untilMs')
+  })
+
+  test('says its size with its question, so that a small one may go ahead', async () => {
+    const sizes: (number | undefined)[] = []
+    await setUp({ a: good, b: {} }, undefined, ({ size }) => sizes.push(size)).pull(['b', 'a'])
+    expect(sizes).toEqual([1_000, 1_000])
   })
 
   test('goes on after a restart from what is staged', async () => {

@@ -40,7 +40,14 @@ describe('transfer / watched-source', () => {
     const { transfers, source } = setUp(() => gate.promise)
     const asked = source.blob(HUB, repo('app'), BLOB, options)
     expect(transfers.list()).toEqual([
-      { node: HUB, repository: repo('app'), digest: BLOB, sinceMs: START_MS, bytes: 0 },
+      {
+        node: HUB,
+        repository: repo('app'),
+        digest: BLOB,
+        sinceMs: START_MS,
+        bytes: 0,
+        bytesPerSecond: 0,
+      },
     ])
     gate.resolve({ kind: 'absent' })
     await asked

@@ -35,6 +35,8 @@ async function setUp(planOf: (key: RecordKey) => Plan | Promise<Plan>) {
       add: (plan) => void acts.push(`add ${plan.key.reference}`),
       forget: ({ reference }) => void acts.push(`forget ${reference}`),
     },
+    asked: { settle: async () => {} },
+    dueKeys: { note: () => {} },
     ledger,
     logger: silentLogger,
   })
@@ -47,7 +49,7 @@ describe('worker / dispatcher', () => {
   test('does what the plan says, and only a pull keeps the job of the key', async () => {
     const plans: Record<string, (of: RecordKey) => Plan> = {
       pull: (of) => ({ kind: 'pull', key: of, digest: digestNamed('x'), recordId: 'r' }),
-      show: (of) => ({ kind: 'show', key: of }),
+      show: (of) => ({ kind: 'show', key: of, digest: digestNamed('x'), platforms: 'all' }),
       drop: (of) => ({ kind: 'drop', key: of }),
       none: nothing,
     }

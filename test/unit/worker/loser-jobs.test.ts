@@ -27,7 +27,12 @@ async function setUp(world: { losers: readonly LoserTag[]; here: readonly LoserT
         const { losers } = world
         const reason = key.reference === 'v1' ? 'already-here' : 'unknown'
         const isTag = key.reference === 'v1' && losers.length > 0
-        return { kind: 'refusal', key, reason, ...(isTag ? { losers } : {}) }
+        return {
+          kind: 'refusal',
+          key,
+          reason,
+          ...(isTag ? { losers, loserFetch: { platforms: 'all' } } : {}),
+        }
       },
     },
     content: {
@@ -42,6 +47,8 @@ async function setUp(world: { losers: readonly LoserTag[]; here: readonly LoserT
         ),
       forget: ({ reference }) => void acts.push(`forget ${reference}`),
     },
+    asked: { settle: async () => {} },
+    dueKeys: { note: () => {} },
     ledger,
     logger: silentLogger,
   })

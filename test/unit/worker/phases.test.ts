@@ -3,13 +3,14 @@ import type { BlobStore } from '../../../src/storage/blob-store.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { createFetcher } from '../../../src/transfer/fetcher.ts'
 import { stageNameOf } from '../../../src/transfer/pull-blob.ts'
-import { carryOut } from '../../../src/worker/phases.ts'
+import { carryOut, type Work } from '../../../src/worker/phases.ts'
 import { settle } from '../../helpers/fake-clock.ts'
 import {
   makeDockerImage,
   makeImage,
   makeIndex,
   manifestsOf,
+  OCI_INDEX,
   type TestManifest,
 } from '../../helpers/images.ts'
 import { openStorage, push, type StorageRig } from '../../helpers/storage-rig.ts'
@@ -17,6 +18,7 @@ import { createWriter, ref, repo } from '../../helpers/writers.ts'
 import { createScriptedHolder } from './scripted-holder.ts'
 
 const REPO = repo('app')
+const OPEN: Work['window'] = { now: () => ({ isOpen: true, untilMs: Number.POSITIVE_INFINITY }) }
 const never = new AbortController().signal
 
 async function setUp(images: readonly TestManifest[], wrap = (blobs: BlobStore) => blobs) {
@@ -31,10 +33,15 @@ async function setUp(images: readonly TestManifest[], wrap = (blobs: BlobStore) 
     phase: (phase: string) => void phases.push(phase),
     bytes: (done: number, total: number) => void bytes.push([done, total]),
   }
-  const run = (image: TestManifest, signal = never, references = ['v1']) =>
+  const run = (
+    image: TestManifest,
+    signal = never,
+    references = ['v1'],
+    { platforms = 'all', window = OPEN }: Partial<Pick<Work, 'platforms' | 'window'>> = {},
+  ) =>
     carryOut(
       { ...rig, fetcher, blobs },
-      { repository: REPO, digest: image.digest, references: () => references },
+      { repository: REPO, digest: image.digest, platforms, window, references: () => references },
       progress,
       { signal },
     )
@@ -207,6 +214,95 @@ describe('worker / phases', () => {
     await settle()
     expect(holder.blobsAsked()).toHaveLength(asked)
     expect(holder.open()).toBe(0)
+  })
+
+  describe('platforms', () => {
+    const [amd, arm] = [makeImage('amd'), makeImage('arm')]
+    const image = makeIndex([amd, arm])
+    const ONLY_ARM = { platforms: ['linux/arm64'] }
+
+    test('only the wanted images of an index come, and the key is complete for them', async () => {
+      const { rig, run, holder } = await setUp([image])
+      await announce(rig, image)
+      expect(await run(image, never, ['v1'], ONLY_ARM)).toEqual({ kind: 'done' })
+      expect(holder.manifestsAsked()).toEqual([image.digest, arm.digest])
+      expect(new Set(holder.blobsAsked())).toEqual(new Set(arm.blobs.map(({ digest }) => digest)))
+      const key = { repository: REPO, reference: ref('v1') }
+      expect(rig.ledger.entry(key)?.held).toEqual({
+        digest: image.digest,
+        coverage: ['linux/arm64'],
+      })
+      expect(rig.content.isComplete(REPO, image.digest, ['linux/arm64'])).toBe(true)
+      expect(rig.content.isComplete(REPO, image.digest)).toBe(false)
+      expect(rig.content.missingPart(REPO, amd.digest)).toEqual({
+        index: image.digest,
+        platform: 'linux/amd64',
+        here: ['linux/arm64'],
+      })
+      expect(rig.content.missingPart(REPO, arm.digest)).toBeUndefined()
+      // The other one comes to what is here, and then it is whole.
+      const rest = { platforms: ['linux/amd64', 'linux/arm64'] }
+      expect(await run(image, never, ['v1'], rest)).toEqual({ kind: 'done' })
+      expect(holder.manifestsAsked()).toEqual([image.digest, arm.digest, amd.digest])
+      expect(rig.ledger.entry(key)?.held?.coverage).toBe('all')
+    })
+
+    test('an attestation comes with its image, and what is in an index without a platform always', async () => {
+      const [forAmd, forArm, plain] = [
+        makeImage('for amd'),
+        makeImage('for arm'),
+        makeImage('plain'),
+      ]
+      const unknown = { platform: { os: 'unknown', architecture: 'unknown' } }
+      const about = (one: TestManifest) => ({
+        ...unknown,
+        annotations: { 'vnd.docker.reference.digest': one.digest },
+      })
+      const full = makeIndex([amd, arm, forAmd, forArm, plain], OCI_INDEX, [
+        {},
+        {},
+        about(amd),
+        about(arm),
+        unknown,
+      ])
+      const { rig, run, holder } = await setUp([full])
+      await announce(rig, full)
+      expect(await run(full, never, ['v1'], ONLY_ARM)).toEqual({ kind: 'done' })
+      expect(holder.manifestsAsked()).toEqual([
+        full.digest,
+        arm.digest,
+        forArm.digest,
+        plain.digest,
+      ])
+    })
+
+    test('an index in which no image is wanted is shown alone; an image that is no index is whole', async () => {
+      const { rig, run, holder } = await setUp([image, amd])
+      await announce(rig, image)
+      await announce(rig, amd, 'v2')
+      const wanted = { platforms: ['linux/riscv64'] }
+      expect(await run(image, never, ['v1'], wanted)).toEqual({ kind: 'done' })
+      expect(holder.blobsAsked()).toEqual([])
+      expect(await shown(rig)).toBe(image.digest)
+      expect(await run(amd, never, ['v2'], wanted)).toEqual({ kind: 'done' })
+      const key = { repository: REPO, reference: ref('v2') }
+      expect(rig.ledger.entry(key)?.held?.coverage).toBe('all')
+    })
+  })
+
+  test('before its window a job says how much is to come, and fetches no blob; what is here whole is shown', async () => {
+    const image = makeImage('image', { layers: 1, layerBytes: 500 })
+    const closed = { window: { now: () => ({ isOpen: false, opensMs: 7 }) as const } }
+    const { rig, run, holder, bytes, phases } = await setUp([image])
+    await announce(rig, image)
+    expect(await run(image, never, ['v1'], closed)).toEqual({ kind: 'window', opensMs: 7 })
+    expect([holder.blobsAsked(), phases]).toEqual([[], ['manifest', 'missing']])
+    const total = image.blobs.reduce((sum, blob) => sum + blob.bytes.length, 0)
+    expect(bytes).toEqual([[0, total]])
+    expect(await shown(rig)).toBeUndefined()
+    for (const blob of image.blobs) await rig.blobs.put(blob.digest, blob.bytes)
+    expect(await run(image, never, ['v1'], closed)).toEqual({ kind: 'done' })
+    expect(await shown(rig)).toBe(image.digest)
   })
 
   test('indexes that nest too deep are refused', async () => {

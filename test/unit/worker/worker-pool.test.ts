@@ -1,16 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
+import type { Fetch } from '../../../src/planner/planner.ts'
+import { createJobQueue } from '../../../src/queue/create-job-queue.ts'
 import type { Job } from '../../../src/queue/job.ts'
-import { createJobQueue } from '../../../src/queue/job-queue.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
 import type { RecordKey } from '../../../src/record/tag-record.ts'
 import { keyText } from '../../../src/record/tag-record.ts'
+import { createSchedule } from '../../../src/topology/schedule.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { createFetcher } from '../../../src/transfer/fetcher.ts'
 import { createWorkerPool } from '../../../src/worker/worker-pool.ts'
-import { settle } from '../../helpers/fake-clock.ts'
-import { makeImage, type TestManifest } from '../../helpers/images.ts'
+import { START_MS, settle } from '../../helpers/fake-clock.ts'
+import { makeImage, makeIndex, type TestManifest } from '../../helpers/images.ts'
 import { openStorage } from '../../helpers/storage-rig.ts'
 import { createWriter, ref, repo } from '../../helpers/writers.ts'
 import { createScriptedHolder } from './scripted-holder.ts'
@@ -43,6 +45,7 @@ async function setUp(
   })
   const considered: string[] = []
   const errors: object[] = []
+  const givenUp: string[] = []
   const pool = createWorkerPool(
     {
       fetcher,
@@ -53,16 +56,18 @@ async function setUp(
       queue,
       clock,
       isWanted,
+      giveUp: ({ reference }) => void givenUp.push(reference),
+      timeZone: 'UTC',
       logger: { ...silentLogger, error: (fields) => void errors.push(fields) },
       consider: (key: RecordKey) => void considered.push(keyText(key)),
     },
     { workers },
   )
-  const want = async (image: TestManifest, reference = 'v1') => {
+  const want = async (image: TestManifest, reference = 'v1', fetch: Fetch = {}) => {
     const key = { repository: REPO, reference: ref(reference) }
     const put = createWriter('hub').put([], { ...key, digest: image.digest })
     await index.transact((tx) => rig.ledger.add(tx, put))
-    queue.add({ kind: 'pull', key, digest: image.digest, recordId: put.id })
+    queue.add({ kind: 'pull', key, digest: image.digest, recordId: put.id, ...fetch })
     return `${REPO}@${image.digest}`
   }
   const states: string[] = []
@@ -70,7 +75,7 @@ async function setUp(
     const text = phase === undefined ? state : `${state} ${phase}`
     if (states.at(-1) !== text) states.push(text)
   })
-  return { rig, holder, queue, pool, want, considered, errors, states }
+  return { rig, holder, queue, pool, want, considered, givenUp, errors, states }
 }
 
 const image = makeImage('image', { layers: 1, layerBytes: 1_000 })
@@ -129,6 +134,94 @@ describe('worker / worker-pool', () => {
     pool.start()
     await settle()
     expect(queue.get(id)).toMatchObject({ state: 'gone', reason: 'hub: not there' })
+  })
+
+  test('a key by digest is given up with its job, and not looked at again; a tag is', async () => {
+    const { pool, want, queue, givenUp, considered } = await setUp([], { isWanted: () => false })
+    const id = await want(image)
+    await want(image, image.digest)
+    pool.start()
+    await settle()
+    expect([queue.get(id)?.state, givenUp]).toEqual(['gone', [image.digest]])
+    expect(considered).toEqual([keyText({ repository: REPO, reference: ref('v1') })])
+  })
+
+  describe('windows', () => {
+    const HOUR_MS = 3_600_000
+    /** The clock of the rig begins at midnight. */
+    const NIGHT = createSchedule({ cron: '0 1 * * *', window: HOUR_MS, tz: 'UTC' })
+    const layer = image.blobs[1]
+
+    test('a job waits for its window, whoever shows up, and runs in it', async () => {
+      const { pool, want, queue, holder, rig } = await setUp([image])
+      const id = await want(image, 'v1', { windows: [NIGHT] })
+      pool.start()
+      await settle()
+      expect(queue.get(id)).toMatchObject({
+        state: 'waiting',
+        cause: 'window',
+        reason: 'waits for its window, which opens at 2026-01-01T01:00:00.000Z',
+        nextTryAtMs: START_MS + HOUR_MS,
+        bytesTotal: image.blobs.reduce((sum, { bytes }) => sum + bytes.length, 0),
+      })
+      queue.wake(REPO, image.digest)
+      queue.wakeAll()
+      await settle()
+      expect([queue.get(id)?.state, holder.blobsAsked()]).toEqual(['waiting', []])
+      await rig.clock.advance(HOUR_MS)
+      await settle()
+      expect(queue.get(id)?.state).toBe('done')
+    })
+
+    test('what runs when the window closes stops, keeps its bytes, and goes on from there in the next one', async () => {
+      const { pool, want, queue, holder, rig, errors } = await setUp([image])
+      const id = await want(image, 'v1', { windows: [NIGHT] })
+      const gate = holder.holdUp()
+      pool.start()
+      await rig.clock.advance(HOUR_MS)
+      await settle()
+      expect(queue.get(id)?.state).toBe('running')
+      await rig.clock.advance(HOUR_MS)
+      await settle()
+      expect(queue.get(id)).toMatchObject({
+        state: 'waiting',
+        cause: 'window',
+        nextTryAtMs: START_MS + 25 * HOUR_MS,
+      })
+      expect([holder.open(), errors]).toEqual([0, []])
+      gate.resolve()
+      await rig.clock.advance(23 * HOUR_MS)
+      await settle()
+      expect(queue.get(id)?.state).toBe('done')
+      if (layer !== undefined) expect(holder.offsetsOf(layer.digest)).toEqual([0, 500])
+    })
+
+    test('a reference that may come at once brings it at once, for both', async () => {
+      const { pool, want, queue, rig } = await setUp([image])
+      const id = await want(image, 'v1', { windows: [NIGHT] })
+      pool.start()
+      await settle()
+      expect(queue.get(id)?.state).toBe('waiting')
+      await want(image, 'latest')
+      await settle()
+      expect(queue.get(id)?.state).toBe('done')
+      expect(await rig.content.tags(REPO, { limit: 5 })).toEqual(['latest', 'v1'])
+    })
+  })
+
+  test('who joined a running job and asks for more platforms is not shown by it', async () => {
+    const index = makeIndex([makeImage('amd'), makeImage('arm')])
+    const { pool, want, holder, rig, considered } = await setUp([index])
+    await want(index, 'v1', { platforms: ['linux/arm64'] })
+    const gate = holder.holdUp()
+    pool.start()
+    await settle()
+    await want(index, 'latest')
+    gate.resolve()
+    await settle()
+    expect(await rig.content.tags(REPO, { limit: 5 })).toEqual(['v1'])
+    // It is looked at again, and gets a job of its own.
+    expect(considered).toContain(keyText({ repository: REPO, reference: ref('latest') }))
   })
 
   test('while no source is connected nothing is given up, wanted or not', async () => {

@@ -1,0 +1,71 @@
+/** What clients ask of a node while one term follows another: who reads is answered by the former, who writes waits for the next. */
+import type { Hono } from 'hono'
+import type { Clock } from '../lib/clock.ts'
+import { napUntil } from '../lib/nap.ts'
+
+export type App = Pick<Hono<never>, 'fetch'>
+
+export interface ChangeGate extends App {
+  /** From now on who writes waits. Resolves when those have ended who change references, or after some time. */
+  shut(): Promise<void>
+  /** Those who wait go on, to the app of now. */
+  open(): void
+}
+
+/** So long a request that writes waits, and `shut` for those under way, milliseconds: a term is followed in a tenth of it. */
+const WAIT_MS = 2_000
+/** Seconds. */
+const RETRY_AFTER = '2'
+
+export function createChangeGate({
+  app,
+  clock,
+}: {
+  /** That of the present term. */
+  readonly app: () => App
+  readonly clock: Clock
+}): ChangeGate {
+  /** Resolves when it is open again; undefined while it is. */
+  let shut: PromiseWithResolvers<void> | undefined
+  /** Requests that change references, under way. Uploads go on across terms: they are the node's. */
+  const changing = new Set<Promise<unknown>>()
+
+  function note(answer: Promise<unknown>): void {
+    const over = answer
+      .catch(() => {})
+      .finally(() => {
+        changing.delete(over)
+      })
+    changing.add(over)
+  }
+
+  return {
+    fetch: async (request, ...rest) => {
+      const isChange = request.method !== 'GET' && request.method !== 'HEAD'
+      if (isChange && shut !== undefined) {
+        await napUntil(shut.promise, WAIT_MS, { clock })
+        if (shut !== undefined) return putOff(request)
+      }
+      const answer = Promise.resolve(app().fetch(request, ...rest))
+      if (isChange && request.url.includes('/manifests/')) note(answer)
+      return answer
+    },
+    shut: async () => {
+      shut ??= Promise.withResolvers()
+      if (changing.size > 0) await napUntil(Promise.all(changing), WAIT_MS, { clock })
+    },
+    open: () => {
+      const before = shut
+      shut = undefined
+      before?.resolve()
+    },
+  }
+}
+
+function putOff({ url }: Request): Response {
+  const code = 'TOOMANYREQUESTS'
+  const message = `this node takes up another topology; try again in ${RETRY_AFTER} s`
+  const error = { code, message }
+  const body = new URL(url).pathname.startsWith('/v2') ? { errors: [error] } : { error }
+  return Response.json(body, { status: 503, headers: { 'retry-after': RETRY_AFTER } })
+}

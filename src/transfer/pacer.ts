@@ -1,0 +1,155 @@
+/**
+ * Keeps all transfers from one node together within the limit of the link: whoever has bytes to take waits for its turn.
+ * Small content goes ahead of large, which still gets a part.
+ */
+import { reasonOf } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import { EntrepotError } from '../lib/errors.ts'
+import { createNap } from '../lib/nap.ts'
+import type { PairLimit } from '../topology/rates.ts'
+import type { NodeName } from '../topology/topology.ts'
+
+export interface Pacer {
+  /**
+   * Waits until the bytes may go on. Order: small before large, then first come, first served.
+   * @throws LinkClosedError; the signal's reason
+   */
+  take(
+    bytes: number,
+    options: { readonly isSmall: boolean; readonly signal: AbortSignal },
+  ): Promise<void>
+  /** Bytes to take at once at most, so that others get their turn soon. */
+  pieceBytes(): number
+  /** Why nothing may be asked for now; undefined where it may. */
+  closure(): LinkClosedError | undefined
+}
+
+/** The calendar of the link lets nothing through at this time. */
+export class LinkClosedError extends EntrepotError {
+  /** When it opens, milliseconds since the Unix epoch; Infinity where it never does. */
+  readonly untilMs: number
+
+  constructor(from: NodeName, untilMs: number) {
+    const until = Number.isFinite(untilMs)
+      ? `until ${new Date(untilMs).toISOString()}`
+      : 'at all times'
+    super('LINK_CLOSED', `link from ${from} is closed ${until}: its bandwidth in the topology is 0`)
+    this.untilMs = untilMs
+  }
+}
+
+/** Time that was not used is made up for, milliseconds at most: timers are late on a busy node. 2 % of ten seconds. */
+const BURST_MS = 200
+/** A piece takes so long on the link, milliseconds: what is small waits for one at most. */
+const PIECE_MS = 50
+/** Bytes: smaller ones would cost more than they bring, larger ones do not come from a socket. */
+const [LEAST_PIECE, GREATEST_PIECE] = [1_024, 65_536]
+/** Bytes of small content that may overtake one byte of large content that waits: it gets a fifth at least. */
+const OVERTAKING = 4
+
+interface Ask {
+  readonly bytes: number
+  go(): void
+  fail(err: Error): void
+}
+
+export interface PacerDeps {
+  readonly from: NodeName
+  readonly limit: PairLimit
+  readonly clock: Clock
+}
+
+export function createPacer({ from, limit, clock }: PacerDeps): Pacer {
+  const small = new Set<Ask>()
+  const large = new Set<Ask>()
+  const nap = createNap({ clock })
+  /** Bytes; below 0 is what went ahead of its time. */
+  let credit = Number.POSITIVE_INFINITY
+  /** In force since `atMs`; Infinity: no limit. */
+  let bytesPerMs = Number.POSITIVE_INFINITY
+  let atMs = clock.now()
+  let overtaken = 0
+  let isRunning = false
+
+  function refill(): void {
+    const now = clock.now()
+    // A clock that was set back gives nothing, and one that was set forward no more than the burst.
+    if (now > atMs) credit += (now - atMs) * bytesPerMs
+    atMs = now
+    bytesPerMs = (limit.at(now) ?? Number.POSITIVE_INFINITY) / 8_000
+    const isFree = bytesPerMs === Number.POSITIVE_INFINITY
+    credit = isFree ? bytesPerMs : Math.min(credit, bytesPerMs * BURST_MS)
+  }
+
+  function grant(): void {
+    const [[first], [waiting]] = [small, large]
+    const isSmall =
+      first !== undefined && (waiting === undefined || overtaken < OVERTAKING * waiting.bytes)
+    const ask = isSmall ? first : waiting
+    if (ask === undefined) return
+    if (large.size === 0) overtaken = 0
+    else overtaken = Math.max(0, overtaken + (isSmall ? ask.bytes : -OVERTAKING * ask.bytes))
+    credit -= ask.bytes
+    ask.go()
+  }
+
+  async function run(): Promise<void> {
+    isRunning = true
+    while (small.size + large.size > 0) {
+      refill()
+      if (bytesPerMs === 0) {
+        const closed = new LinkClosedError(from, limit.opensAt(atMs))
+        for (const ask of [...small, ...large]) ask.fail(closed)
+      } else if (credit >= 0) {
+        grant()
+      } else {
+        const ms = Math.min(-credit / bytesPerMs, limit.changesAt(atMs) - atMs)
+        await nap.take(Math.max(1, Math.ceil(ms)))
+      }
+    }
+    isRunning = false
+  }
+
+  return {
+    take: (bytes, { isSmall, signal }) =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted) {
+          reject(reasonOf(signal))
+          return
+        }
+        const line = isSmall ? small : large
+        const leave = () => {
+          line.delete(ask)
+          signal.removeEventListener('abort', onAbort)
+        }
+        const onAbort = () => {
+          leave()
+          reject(reasonOf(signal))
+          // Nobody is left to wait for.
+          if (small.size + large.size === 0) nap.wake()
+        }
+        const ask: Ask = {
+          bytes,
+          go: () => {
+            leave()
+            resolve()
+          },
+          fail: (err) => {
+            leave()
+            reject(err)
+          },
+        }
+        signal.addEventListener('abort', onAbort)
+        line.add(ask)
+        if (!isRunning) void run()
+      }),
+    pieceBytes: () => {
+      const bits = limit.at(clock.now()) ?? Number.POSITIVE_INFINITY
+      return Math.ceil(Math.min(GREATEST_PIECE, Math.max(LEAST_PIECE, (bits / 8_000) * PIECE_MS)))
+    },
+    closure: () => {
+      const now = clock.now()
+      return limit.at(now) === 0 ? new LinkClosedError(from, limit.opensAt(now)) : undefined
+    },
+  }
+}

@@ -1,0 +1,147 @@
+/** Streams a client's request to another node and the answer back. Nothing of this node's own rights goes with it. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import { errors, request } from 'undici'
+import { endToEnd } from '../lib/end-to-end.ts'
+import { messageOf } from '../lib/errors.ts'
+import type { Writer } from '../peers/writer-choice.ts'
+import { type Elsewhere, type Forwarded, PASSED_BY_HEADER } from '../registry/elsewhere.ts'
+import type { NodeName } from '../topology/topology.ts'
+import { createNodeAgents, type NodeAgentsDeps } from './node-agents.ts'
+
+export interface PushForwarder extends AsyncDisposable, Pick<Elsewhere, 'forward'> {
+  /** Whether the registry answers that it is ready. */
+  isReady(writer: Writer): Promise<boolean>
+}
+
+export interface PushForwarderDeps extends NodeAgentsDeps {
+  readonly self: NodeName
+}
+
+export interface PushForwarderOptions {
+  /** Requests on their way at once; each holds a socket to each side and some 300 KiB. */
+  readonly maxRequests: number
+  /** What clients of this node speak. */
+  readonly scheme: 'http' | 'https'
+}
+
+/** The answer must come so soon after the last byte of the request, milliseconds: a writer hashes and syncs a large layer before. */
+const ANSWER_TIMEOUT_MS = 120_000
+/** No byte of an answer for so long, milliseconds: the writer or the link is gone. */
+const IDLE_TIMEOUT_MS = 60_000
+/** A node that is up says so at once, milliseconds. */
+const READY_TIMEOUT_MS = 2_000
+
+export function createPushForwarder(
+  deps: PushForwarderDeps,
+  { maxRequests, scheme }: PushForwarderOptions,
+): PushForwarder {
+  const agents = createNodeAgents(deps, {
+    connections: maxRequests,
+    headersTimeout: ANSWER_TIMEOUT_MS,
+    bodyTimeout: IDLE_TIMEOUT_MS,
+  })
+  let underWay = 0
+
+  async function pass(
+    { name, endpoint }: Writer,
+    { method, path, headers, address, body }: Parameters<Elsewhere['forward']>[1],
+    signal: AbortSignal,
+    over: () => void,
+  ): Promise<Forwarded> {
+    let isBegun = false
+    let isClientGone = false
+    /** Read only once there is a connection: what was not reached has cost the client nothing. */
+    async function* reading() {
+      isBegun = true
+      try {
+        yield* body?.() ?? []
+      } catch (err) {
+        isClientGone = true
+        throw err
+      }
+    }
+    try {
+      const answer = await request(`${endpoint}${path}`, {
+        dispatcher: agents.to(name),
+        method,
+        headers: {
+          ...requestHeaders(headers),
+          ...forwardedHeaders(headers, { address, scheme }),
+          [PASSED_BY_HEADER]: deps.self,
+        },
+        body: body === undefined ? null : Readable.from(reading(), { objectMode: false }),
+        signal,
+      })
+      answer.body.once('close', over)
+      return {
+        kind: 'answer',
+        status: answer.statusCode,
+        headers: answerHeaders(answer.headers, endpoint),
+        body: answer.body,
+      }
+    } catch (err) {
+      over()
+      if (isClientGone || signal.aborted) return { kind: 'gone' }
+      const isUnreached = !isBegun && !(err instanceof errors.HeadersTimeoutError)
+      return { kind: isUnreached ? 'unreached' : 'broken', reason: messageOf(err) }
+    }
+  }
+
+  return {
+    forward: async (writer, passed, { signal }) => {
+      if (underWay >= maxRequests) return { kind: 'busy' }
+      underWay += 1
+      let isOver = false
+      return pass(writer, passed, signal, () => {
+        if (!isOver) underWay -= 1
+        isOver = true
+      })
+    },
+    isReady: async ({ name, endpoint }) => {
+      try {
+        const answer = await request(`${endpoint}/readyz`, {
+          dispatcher: agents.to(name),
+          headersTimeout: READY_TIMEOUT_MS,
+          bodyTimeout: READY_TIMEOUT_MS,
+        })
+        await answer.body.dump()
+        return answer.statusCode === 200
+      } catch {
+        return false
+      }
+    },
+    // A push goes on to its end when this node takes up another topology; a client that is cut ends it.
+    [Symbol.asyncDispose]: async () => void agents.end().catch(() => {}),
+  }
+}
+
+function requestHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { host: _, ...rest } = endToEnd(headers)
+  return Object.fromEntries(
+    Object.entries(rest).filter(([name]) => !name.startsWith('x-entrepot-')),
+  )
+}
+
+/** Appended to what proxies before this node said. */
+function forwardedHeaders(
+  headers: IncomingHttpHeaders,
+  { address, scheme }: { readonly address: string; readonly scheme: string },
+): Record<string, string> {
+  const appended = (name: string, value: string) =>
+    headers[name] === undefined ? value : `${String(headers[name])}, ${value}`
+  return {
+    'x-forwarded-for': appended('x-forwarded-for', address),
+    'x-forwarded-proto': appended('x-forwarded-proto', scheme),
+  }
+}
+
+/** A Location at the writer becomes a path: clients resolve it against this node, where they asked. */
+function answerHeaders(all: IncomingHttpHeaders, endpoint: string): IncomingHttpHeaders {
+  const headers = endToEnd(all)
+  const { location } = headers
+  if (location === undefined || !URL.canParse(location, endpoint)) return headers
+  const { origin, pathname, search } = new URL(location, endpoint)
+  if (origin !== new URL(endpoint).origin) return headers
+  return { ...headers, location: `${pathname}${search}` }
+}

@@ -1,0 +1,174 @@
+/**
+ * Deletes of other writers at this node, a repository at a time: what was deleted and is still shown, what becomes of each,
+ * and those that are due applied. All of it is derived from the ledger; the index adds a person's word and what was applied.
+ */
+import { isDigest, type Reference, type RepositoryName, type Tag } from '../oci/name.ts'
+import { type DeleteState, deleteStates, GUARD_MS } from '../planner/delete-states.ts'
+import type { ContentKeeper } from '../storage/content.ts'
+import type { DeleteRows } from '../storage/delete-rows.ts'
+import {
+  type FoundDelete,
+  lookAtRepository,
+  type RepositoryLook,
+  type RepositoryLookDeps,
+} from './repository-look.ts'
+
+export interface OriginDelete {
+  readonly reference: Reference
+  /** Of the delete, milliseconds since the Unix epoch. */
+  readonly deletedAtMs: number
+  readonly dueAtMs: number
+  readonly state: DeleteState
+}
+
+export interface RepositoryDeletes {
+  readonly repository: RepositoryName
+  /** Tags that the node shows, the deleted ones included. */
+  readonly tags: number
+  /** Since when deletes wait for a person, milliseconds since the Unix epoch. */
+  readonly heldUpSinceMs?: number
+  readonly deletes: readonly OriginDelete[]
+}
+
+export interface Applied {
+  /** Tags that the node showed before. */
+  readonly tags: number
+  /** Deletes that wait for a person. */
+  readonly heldUp: number
+  readonly heldUpSinceMs?: number
+  /** None did before. */
+  readonly isNewlyHeldUp: boolean
+  /** Deletes that were not applied. */
+  readonly left: number
+  /** When the next one is due, milliseconds since the Unix epoch; undefined: those that are left wait for something else. */
+  readonly nextMs?: number
+  /** Entries that were looked at: what it cost. */
+  readonly entries: number
+}
+
+export interface OriginDeletes {
+  /** @throws INDEX_REOPENING */
+  of(repository: RepositoryName): Promise<RepositoryDeletes>
+  /** Applies what is due. @throws the signal's reason, INDEX_WRITE_FAILED, INDEX_REOPENING */
+  apply(repository: RepositoryName, options: { readonly signal: AbortSignal }): Promise<Applied>
+  /** A person lets all deletes of tags through that are known now. @returns how many @throws as `apply` */
+  confirm(repository: RepositoryName): Promise<number>
+}
+
+export interface OriginDeletesDeps extends RepositoryLookDeps {
+  readonly rows: DeleteRows
+  readonly content: Pick<ContentKeeper, 'drop' | 'isComplete'>
+  /** Mesh time, milliseconds since the Unix epoch. */
+  readonly nowMs: () => number
+}
+
+/** Keys dropped side by side: they share a batch of the index. */
+const DROPS_AT_ONCE = 64
+
+export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
+  const { rows, content, nowMs } = deps
+
+  async function judge(repository: RepositoryName) {
+    const look = await lookAtRepository(deps, repository)
+    const { tags, found, notes } = look
+    const now = nowMs()
+    const states = deleteStates({
+      tags,
+      takenAtMs: [...notes.taken.values()],
+      isHeldUp: notes.heldUpSinceMs !== undefined,
+      nowMs: now,
+    })
+    const judged = found.map((one) => {
+      const { key, deletion, isOfTag } = one
+      // What is no tag of the repository waits for its grace alone.
+      const alone: DeleteState = deletion.dueAtMs > now ? 'in-grace' : 'due'
+      return { ...one, state: (isOfTag ? states.get(key.reference as Tag) : undefined) ?? alone }
+    })
+    return { look, now, judged }
+  }
+
+  async function dropAll(found: readonly FoundDelete[], signal: AbortSignal): Promise<void> {
+    // Tags first: a manifest that one of them shows would stay for it.
+    const isByDigest = ({ key }: FoundDelete) => Number(isDigest(key.reference))
+    const inOrder = found.toSorted((a, b) => isByDigest(a) - isByDigest(b))
+    for (let at = 0; at < inOrder.length; at += DROPS_AT_ONCE) {
+      signal.throwIfAborted()
+      await Promise.all(inOrder.slice(at, at + DROPS_AT_ONCE).map(({ key }) => content.drop(key)))
+    }
+  }
+
+  return {
+    of: async (repository) => {
+      const { look, judged } = await judge(repository)
+      const { heldUpSinceMs } = look.notes
+      return {
+        repository,
+        tags: look.tags.length,
+        ...(heldUpSinceMs === undefined ? {} : { heldUpSinceMs }),
+        deletes: judged.map(({ key, deletedAtMs, deletion, state }) => ({
+          reference: key.reference,
+          deletedAtMs,
+          dueAtMs: deletion.dueAtMs,
+          state,
+        })),
+      }
+    },
+
+    apply: async (repository, { signal }) => {
+      const { look, now, judged } = await judge(repository)
+      signal.throwIfAborted()
+      const inState = (state: DeleteState) => judged.filter((one) => one.state === state)
+      const [due, heldUp, waiting] = [inState('due'), inState('held-up'), inState('in-grace')]
+      if (due.some(isCounted)) await rows.take(repository, dueTimesOf(due.filter(isCounted)))
+      const heldUpSinceMs = look.notes.heldUpSinceMs ?? now
+      const isNewlyHeldUp = heldUp.length > 0 && (await rows.holdUp(repository, heldUpSinceMs))
+      await dropAll(due, signal)
+      const left = judged.filter(({ state }) => state !== 'due')
+      await forgetWhatIsOver(repository, look, { left, isHeldUp: heldUp.length > 0, now })
+      const nextMs = Math.min(...waiting.map(({ deletion }) => deletion.dueAtMs))
+      return {
+        tags: look.tags.length,
+        heldUp: heldUp.length,
+        ...(heldUp.length === 0 ? {} : { heldUpSinceMs }),
+        isNewlyHeldUp,
+        left: left.length,
+        ...(waiting.length === 0 ? {} : { nextMs }),
+        entries: look.entries,
+      }
+    },
+
+    confirm: async (repository) => {
+      const { found } = await lookAtRepository(deps, repository)
+      const ofTags = found.filter(({ isOfTag }) => isOfTag)
+      const ids = ofTags.map(({ key, recordId }) => [key.reference as Tag, recordId] as const)
+      if (ids.length > 0) await rows.confirm(repository, new Map(ids))
+      return ids.length
+    },
+  }
+
+  async function forgetWhatIsOver(
+    repository: RepositoryName,
+    { notes }: RepositoryLook,
+    state: { left: readonly FoundDelete[]; isHeldUp: boolean; now: number },
+  ): Promise<void> {
+    const { left, now } = state
+    const idsLeft = new Map(left.map(({ key, recordId }) => [key.reference as Tag, recordId]))
+    // Those that wait are counted with what went within a day of them, however long they wait.
+    const firstMs = Math.min(now, ...left.filter(isCounted).map(({ deletion }) => deletion.dueAtMs))
+    const isHeldUp = notes.heldUpSinceMs !== undefined && !state.isHeldUp
+    const confirmed = [...notes.confirmed].filter(([tag, id]) => idsLeft.get(tag) !== id)
+    const taken = [...notes.taken].filter(([, dueAtMs]) => dueAtMs < firstMs - GUARD_MS)
+    if (!isHeldUp && confirmed.length + taken.length === 0) return
+    const tagsOf = (some: readonly (readonly [Tag, unknown])[]) => some.map(([tag]) => tag)
+    await rows.forget(repository, { isHeldUp, confirmed: tagsOf(confirmed), taken: tagsOf(taken) })
+  }
+}
+
+/** By a guard. */
+function isCounted({ deletion, isConfirmed, isOfTag }: FoundDelete): boolean {
+  return isOfTag && deletion.guard !== undefined && !isConfirmed
+}
+
+function dueTimesOf(found: readonly FoundDelete[]): ReadonlyMap<Tag, number> {
+  return new Map(found.map(({ key, deletion }) => [key.reference as Tag, deletion.dueAtMs]))
+}

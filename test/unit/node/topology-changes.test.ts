@@ -1,0 +1,296 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { createEventBus } from '../../../src/events/event-bus.ts'
+import type { MeshEvent } from '../../../src/events/mesh-event.ts'
+import type { SealedTopology } from '../../../src/gossip/topology-codec.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { membershipOf } from '../../../src/node/membership.ts'
+import { createTopologyChanges } from '../../../src/node/topology-changes.ts'
+import type { RunningTopology } from '../../../src/node/topology-check.ts'
+import { openTopologyFiles, topologyDirectory } from '../../../src/node/topology-files.ts'
+import { sealTopology } from '../../../src/node/topology-seal.ts'
+import { chooseTopology } from '../../../src/node/topology-start.ts'
+import { type Identity, identityFromSeed } from '../../../src/record/identity.ts'
+import type { NodeName } from '../../../src/topology/topology.ts'
+import { readTopology } from '../../../src/topology/topology-file.ts'
+import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { peerIdOfName } from '../../helpers/star-topology.ts'
+import { makeTemporaryDirectory } from '../../helpers/temporary-directory.ts'
+
+const OWNER = identityFromSeed(Buffer.alloc(32, 'owner'))
+const HEIR = identityFromSeed(Buffer.alloc(32, 'heir'))
+
+interface TextOptions {
+  readonly owner?: Identity | undefined
+  readonly realm?: string
+  readonly leaves?: string
+  readonly more?: string
+}
+
+function textOf(generation: number, options: TextOptions = {}): string {
+  const { realm = 'demo', leaves = 'lon, par', more = '' } = options
+  const owner = 'owner' in options ? options.owner : OWNER
+  const nodes = ['hq', 'lon', 'par'].map((name) => `  ${name}: { peerId: ${peerIdOfName(name)} }`)
+  return `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: ${realm}, generation: ${generation}${owner === undefined ? '' : `, owner: ${owner.peerId}`} }
+nodes:
+${nodes.join('\n')}
+origins: [{ repos: ["**"], writers: [hq] }]
+policies: { all: { match: { repos: ["**"] }, mode: eager } }
+links: [{ shape: star, center: hq, leaves: [${leaves}], policies: [all] }]
+${more}`
+}
+
+function runningOf(text: string): RunningTopology {
+  const { topology, findings } = readTopology(text)
+  if (topology === undefined) throw new Error(JSON.stringify(findings))
+  return { topology, text }
+}
+
+function sealOf(text: string, signer: Identity = OWNER): SealedTopology {
+  const { realm, generation } = runningOf(text).topology
+  return sealTopology(signer, { realm, generation, text })
+}
+
+async function setUp(firstText = textOf(1)) {
+  const directory = await makeTemporaryDirectory()
+  const files = await openTopologyFiles(directory.path)
+  const events = createEventBus({ logger: silentLogger })
+  const told: MeshEvent[] = []
+  events.onAny((event) => void told.push(event))
+  const steps: string[] = []
+  const state = { fails: false, unfit: undefined as string | undefined }
+  const changes = createTopologyChanges(
+    {
+      files,
+      unfit: () => state.unfit,
+      replace: async ({ generation }) => {
+        steps.push(`replace ${generation}`)
+        if (state.fails) throw new Error('no port')
+      },
+      offer: async () => void steps.push('offer'),
+      events,
+      clock: createFakeClock(),
+      logger: silentLogger,
+    },
+    runningOf(firstText),
+  )
+  changes.open()
+  return { directory, files, changes, told, steps, state }
+}
+
+describe('node / topology changes', () => {
+  test('a signed file is kept and offered before it runs, and told of', async () => {
+    const { directory, files, changes, told, steps } = await setUp()
+    await using _ = directory
+    expect(await changes.apply(sealOf(textOf(2)))).toEqual({ kind: 'adopted', generation: 2 })
+    expect(steps).toEqual(['offer', 'replace 2'])
+    expect(changes.running().topology.generation).toBe(2)
+    expect(files.list().map(({ generation }) => generation)).toEqual([1, 2])
+    expect(changes.sealed().map(({ generation }) => generation)).toEqual([2])
+    expect(told).toMatchObject([{ kind: 'topology-adopted', generation: 2, from: 'apply' }])
+    expect(await changes.apply(sealOf(textOf(2)))).toEqual({ kind: 'known', generation: 2 })
+
+    const again = await openTopologyFiles(directory.path)
+    const [, kept] = again.list()
+    expect(kept?.text).toBe(textOf(2))
+    expect(kept?.sealed && Buffer.from(kept.sealed.signature).toString('hex')).toBe(
+      Buffer.from(sealOf(textOf(2)).signature).toString('hex'),
+    )
+  })
+
+  test.each([
+    ['a stranger', sealOf(textOf(2), HEIR), 'SIGNATURE_INVALID', /the owner in the topology/],
+    [
+      'a changed text',
+      { ...sealOf(textOf(2)), text: textOf(2, { leaves: 'lon' }) },
+      'SIGNATURE_INVALID',
+      /does not fit/,
+    ],
+    [
+      'a changed generation',
+      { ...sealOf(textOf(2)), generation: 3 },
+      'SIGNATURE_INVALID',
+      /does not fit/,
+    ],
+    [
+      'a wrong generation, signed',
+      sealTopology(OWNER, { realm: 'demo', generation: 9, text: textOf(2) }),
+      'SIGNATURE_INVALID',
+      /signed as generation 9/,
+    ],
+    ['another realm', sealOf(textOf(2, { realm: 'other' })), 'REALM_OTHER', /of realm "other"/],
+    [
+      'another realm within',
+      sealTopology(OWNER, { realm: 'demo', generation: 2, text: textOf(2, { realm: 'other' }) }),
+      'REALM_OTHER',
+      /of realm "other"/,
+    ],
+    [
+      'the same generation',
+      sealOf(textOf(1, { leaves: 'lon' })),
+      'GENERATION_OLD',
+      /another file of that generation; write metadata.generation: 2/,
+    ],
+    [
+      'no topology',
+      sealTopology(OWNER, { realm: 'demo', generation: 2, text: 'nodes: 1' }),
+      'TOPOLOGY_INVALID',
+      /not valid: 1:/,
+    ],
+    [
+      'a test that fails',
+      sealOf(
+        textOf(2, {
+          leaves: 'lon',
+          more: 'tests: [{ name: to par, from: hq, image: "a:v1", present: [par] }]',
+        }),
+      ),
+      'TESTS_FAILED',
+      /to par/,
+    ],
+  ])('%s is refused, and nothing changes', async (_name, sealed, code, reason) => {
+    const { directory, files, changes, told, steps } = await setUp()
+    await using _ = directory
+    const outcome = await changes.apply(sealed)
+    expect(outcome).toMatchObject({ kind: 'refused', code, reason: expect.stringMatching(reason) })
+    expect(steps).toEqual([])
+    expect(files.list()).toEqual([])
+    expect(changes.running().topology.generation).toBe(1)
+    expect(changes.rejected()).toMatchObject({
+      from: 'apply',
+      reason: expect.stringMatching(reason),
+    })
+    expect(told).toHaveLength(1)
+    // Told once, however often it comes.
+    await changes.apply(sealed)
+    expect(told).toHaveLength(1)
+  })
+
+  test('without an owner nobody can apply, and it is said what to do; the operator of the machine can', async () => {
+    const { directory, changes } = await setUp(textOf(1, { owner: undefined }))
+    await using _ = directory
+    expect(await changes.apply(sealOf(textOf(2)))).toMatchObject({
+      code: 'OWNER_UNKNOWN',
+      reason: expect.stringContaining('SIGHUP'),
+    })
+    expect(await changes.reload(textOf(2))).toEqual({ kind: 'adopted', generation: 2 })
+    // His word is not given to others, until it comes signed.
+    expect(changes.sealed()).toEqual([])
+    expect(await changes.apply(sealOf(textOf(2)))).toEqual({ kind: 'known', generation: 2 })
+    expect(changes.sealed().map(({ generation }) => generation)).toEqual([2])
+    expect(await changes.apply(sealOf(textOf(3)))).toEqual({ kind: 'adopted', generation: 3 })
+  })
+
+  test('of the files of a neighbour the last one runs, by the owners of those between', async () => {
+    const { directory, files, changes, steps } = await setUp()
+    await using _ = directory
+    const chain = [
+      sealOf(textOf(2, { owner: HEIR })),
+      sealOf(textOf(3, { owner: HEIR, leaves: 'lon' }), OWNER),
+      sealOf(textOf(4, { owner: HEIR }), HEIR),
+    ]
+    await changes.takeFiles(chain, 'lon')
+    expect(changes.running().topology.generation).toBe(4)
+    expect(steps).toEqual(['offer', 'replace 4'])
+    expect(files.list().map(({ generation }) => generation)).toEqual([1, 2, 4])
+    // What is older comes again and again: that is no fault of anybody.
+    await changes.takeFiles(chain, 'lon')
+    expect(changes.rejected()).toBeUndefined()
+  })
+
+  test('what cannot be run is forgotten, and the former one runs on', async () => {
+    const { directory, files, changes, state } = await setUp()
+    await using _ = directory
+    state.fails = true
+    expect(await changes.apply(sealOf(textOf(2)))).toMatchObject({ code: 'NOT_RUN' })
+    expect(changes.running().topology.generation).toBe(1)
+    expect(files.list().map(({ generation }) => generation)).toEqual([1])
+    state.fails = false
+    state.unfit = 'this node has no disk'
+    expect(await changes.apply(sealOf(textOf(2)))).toMatchObject({ code: 'NODE_UNFIT' })
+    await changes.close()
+    expect(await changes.reload(textOf(2))).toMatchObject({ code: 'NODE_STARTING' })
+  })
+})
+
+describe('node / topology files', () => {
+  test('the last sixteen are kept, and a broken one counts for nothing and is told', async () => {
+    await using directory = await makeTemporaryDirectory()
+    const files = await openTopologyFiles(directory.path)
+    for (let generation = 1; generation <= 18; generation += 1) {
+      await files.keep(runningOf(textOf(generation)))
+    }
+    const names = await readdir(topologyDirectory(directory.path))
+    expect(names).toHaveLength(16)
+    const path = join(topologyDirectory(directory.path), names.sort()[0] ?? '')
+    await writeFile(path, (await readFile(path, 'utf8')).slice(0, 100))
+    const again = await openTopologyFiles(directory.path)
+    expect(again.list().map(({ generation }) => generation)).toEqual(
+      Array.from({ length: 15 }, (_, at) => at + 4),
+    )
+    expect(again.unreadable).toMatchObject([{ path }])
+  })
+})
+
+describe('node / topology start', () => {
+  const kept = (text: string) => {
+    const { realm, generation } = runningOf(text).topology
+    return { list: () => [{ realm, generation, text, peerIds: [] }] }
+  }
+
+  test('the newer of the file and what was taken up holds', () => {
+    const start = (file: string, before: string) => chooseTopology(runningOf(file), kept(before))
+    expect(chooseTopology(runningOf(textOf(1)), { list: () => [] })).toMatchObject({
+      isAdopted: false,
+    })
+    expect(start(textOf(3), textOf(2))).toMatchObject({
+      running: { topology: { generation: 3 } },
+      isAdopted: false,
+    })
+    const adopted = start(textOf(1), textOf(2))
+    expect(adopted).toMatchObject({ running: { topology: { generation: 2 } }, isAdopted: true })
+    expect(adopted.refusal).toBeUndefined()
+    expect(start(`${textOf(2)}# a comment`, textOf(2)).refusal).toBeUndefined()
+    expect(start(textOf(2, { leaves: 'lon' }), textOf(2))).toMatchObject({
+      running: { text: textOf(2) },
+      refusal: expect.stringContaining('write metadata.generation: 3'),
+    })
+    expect(() => start(textOf(1, { realm: 'other' }), textOf(2))).toThrow(/realm "other"/)
+  })
+})
+
+describe('node / membership', () => {
+  const own = { self: 'par' as NodeName, peerId: peerIdOfName('par') }
+  const { topology } = runningOf(textOf(1))
+  const former = [
+    { realm: 'demo', generation: 1, text: textOf(1), peerIds: ['lon', 'par'].map(peerIdOfName) },
+  ]
+
+  test('in the topology its nodes are members, and those of former ones are let in', () => {
+    const stranger = { ...former[0], peerIds: ['gone'] } as (typeof former)[0]
+    const { outside, isMember, isAllowed, contacts } = membershipOf(topology, own, [stranger])
+    expect(outside).toBeUndefined()
+    expect([isMember(peerIdOfName('lon')), isAllowed(peerIdOfName('lon'))]).toEqual([true, true])
+    expect([isMember('gone'), isAllowed('gone')]).toEqual([false, true])
+    expect([isMember('nobody'), isAllowed('nobody')]).toEqual([false, false])
+    expect(contacts).toBe(topology)
+  })
+
+  test('outside nobody is a member, and those whom it knew are dialled', () => {
+    const without = runningOf(
+      textOf(2)
+        .replace(/ {2}par: .*\n/, '')
+        .replace('lon, par', 'lon'),
+    )
+    const { outside, isMember, contacts } = membershipOf(without.topology, own, former)
+    expect(outside).toContain('node par is not in generation 2')
+    expect(isMember(peerIdOfName('hq'))).toBe(false)
+    expect(contacts.generation).toBe(1)
+    const other = membershipOf(topology, { ...own, peerId: peerIdOfName('new') }, former)
+    expect(other.outside).toContain('another key')
+  })
+})

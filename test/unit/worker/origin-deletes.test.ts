@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest'
+import { GUARD_MS } from '../../../src/planner/delete-states.ts'
+import { makeImage } from '../../helpers/images.ts'
+import { APP, openDeletes } from './deletes-rig.ts'
+
+describe('worker / origin-deletes', () => {
+  test('a delete is applied when its grace is over, not before', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, grace: 1h }' })
+    for (const tag of ['v1', 'v2']) await rig.push(tag)
+    await rig.hear('v1')
+    const dueAtMs = rig.clock.now() + 3_600_000
+    expect(await rig.apply()).toMatchObject({ tags: 2, left: 1, nextMs: dueAtMs })
+    expect(await rig.tags()).toEqual(['v1', 'v2'])
+    rig.clock.jump(3_600_000 - 1)
+    await rig.apply()
+    expect(await rig.tags()).toEqual(['v1', 'v2'])
+    rig.clock.jump(1)
+    expect(await rig.apply()).toMatchObject({ tags: 2, left: 0 })
+    expect(await rig.tags()).toEqual(['v2'])
+  })
+
+  test('a newer push in the grace keeps the tag', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, grace: 1h }' })
+    await rig.push('v1')
+    await rig.hear('v1')
+    await rig.push('v1', makeImage('again', { layers: 1 }))
+    rig.clock.jump(7_200_000)
+    expect(await rig.apply()).toMatchObject({ left: 0 })
+    expect(await rig.tags()).toEqual(['v1'])
+  })
+
+  test('where no policy propagates nothing goes, and nothing waits', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: false }' })
+    await rig.push('v1')
+    await rig.hear('v1')
+    rig.clock.jump(GUARD_MS)
+    expect(await rig.apply()).toMatchObject({ tags: 1, left: 0 })
+    expect(await rig.tags()).toEqual(['v1'])
+  })
+
+  test('the newest tags stay, and go when newer ones have come', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, keepLast: 2 }' })
+    for (const tag of ['a', 'b', 'c']) {
+      await rig.push(tag)
+      rig.clock.jump(1_000)
+    }
+    for (const tag of ['c', 'b', 'a']) await rig.hear(tag)
+    expect(await rig.apply()).toMatchObject({ left: 2 })
+    expect(await rig.tags()).toEqual(['b', 'c'])
+    expect(await rig.statesOf()).toEqual({ b: 'kept-last', c: 'kept-last' })
+    await rig.push('d')
+    await rig.apply()
+    expect(await rig.tags()).toEqual(['c', 'd'])
+  })
+
+  test('a tag that was pushed anew is as new as its last push, also once that was deleted', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, keepLast: 1 }' })
+    for (const tag of ['a', 'b']) {
+      await rig.push(tag)
+      rig.clock.jump(1_000)
+    }
+    await rig.push('a', makeImage('newer', { layers: 1 }))
+    for (const tag of ['a', 'b']) await rig.hear(tag)
+    await rig.apply()
+    expect(await rig.tags()).toEqual(['a'])
+  })
+
+  test('signatures are none of the last tags, and their deletes count for no guard', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, keepLast: 1, guard: 0% }' })
+    const image = await rig.push('v1')
+    rig.clock.jump(1_000)
+    const signature = `${image.digest.replace(':', '-')}.sig`
+    await rig.push(signature)
+    await rig.hear('v1')
+    await rig.hear(signature)
+    await rig.apply()
+    expect(await rig.tags()).toEqual(['v1'])
+    expect(await rig.rows.of(APP)).toMatchObject({ taken: new Map() })
+  })
+
+  test('a delete by digest hides nothing that a tag or an index shows here', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, grace: 1h }', untagged: true })
+    const image = makeImage('twice', { layers: 1 })
+    await rig.push(image.digest, image)
+    await rig.hear(image.digest)
+    rig.clock.jump(1_800_000)
+    await rig.push('v1', image)
+    rig.clock.jump(1_800_000)
+    await rig.apply()
+    expect(rig.has(image.digest)).toBe(true)
+    await rig.hear('v1')
+    rig.clock.jump(3_600_000)
+    await rig.apply()
+    expect(await rig.tags()).toEqual([])
+  })
+
+  test('a manifest goes with its tag where both were deleted', async () => {
+    const rig = await openDeletes({ untagged: true })
+    const image = makeImage('both', { layers: 1 })
+    await rig.push(image.digest, image)
+    await rig.push('v1', image)
+    await rig.hear('v1')
+    await rig.hear(image.digest)
+    await rig.apply()
+    expect(await rig.tags()).toEqual([])
+    expect(rig.has(image.digest)).toBe(false)
+  })
+
+  test('too many deletes wait for a person, who lets those through that are known by then', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, guard: 20% }' })
+    for (const tag of ['a', 'b', 'c', 'd', 'e']) await rig.push(tag)
+    for (const tag of ['a', 'b']) await rig.hear(tag)
+    expect(await rig.apply()).toMatchObject({ heldUp: 2, isNewlyHeldUp: true, left: 2 })
+    expect(await rig.apply()).toMatchObject({ heldUp: 2, isNewlyHeldUp: false })
+    // Also when a day has passed, and when there are many more tags.
+    rig.clock.jump(2 * GUARD_MS)
+    for (let at = 0; at < 10; at += 1) await rig.push(`more-${at}`)
+    expect(await rig.apply()).toMatchObject({ heldUp: 2 })
+    expect(await rig.origin.of(APP)).toMatchObject({ tags: 15, heldUpSinceMs: expect.any(Number) })
+
+    expect(await rig.origin.confirm(APP)).toBe(2)
+    await rig.hear('c')
+    await rig.hear('d')
+    await rig.hear('e')
+    await rig.hear('more-0')
+    expect(await rig.apply()).toMatchObject({ heldUp: 4, isNewlyHeldUp: true })
+    expect(await rig.tags()).toEqual([
+      'c',
+      'd',
+      'e',
+      ...Array.from({ length: 10 }, (_, at) => `more-${at}`),
+    ])
+    // What was let through counts no more.
+    expect(await rig.rows.of(APP)).toMatchObject({ confirmed: new Map(), taken: new Map() })
+  })
+
+  test('a wait ends by itself when what was deleted was pushed anew', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, guard: 20% }' })
+    for (const tag of ['a', 'b', 'c', 'd', 'e']) await rig.push(tag)
+    for (const tag of ['a', 'b']) await rig.hear(tag)
+    await rig.apply()
+    await rig.push('a', makeImage('a again', { layers: 1 }))
+    await rig.push('b', makeImage('b again', { layers: 1 }))
+    expect(await rig.apply()).toMatchObject({ heldUp: 0, left: 0 })
+    expect(await rig.rows.of(APP)).not.toHaveProperty('heldUpSinceMs')
+  })
+
+  test('what went within the day counts, also after a restart, and no longer than that', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, guard: 20% }' })
+    for (const tag of ['a', 'b', 'c', 'd', 'e']) await rig.push(tag)
+    await rig.hear('a')
+    expect(await rig.apply()).toMatchObject({ heldUp: 0, left: 0 })
+    const { backend, clock } = rig
+    const deletes = '{ propagate: true, guard: 20% }'
+    const again = await openDeletes({ deletes, backend, clock, epoch: 'epoch-2' })
+    await again.hear('b')
+    expect(await again.apply()).toMatchObject({ heldUp: 1 })
+    await again.push('b', makeImage('b again', { layers: 1 }))
+    await again.apply()
+    clock.jump(GUARD_MS + 1)
+    await again.hear('c')
+    expect(await again.apply()).toMatchObject({ heldUp: 0, left: 0 })
+    expect([...(await again.rows.of(APP)).taken.keys()]).toEqual(['c'])
+    clock.jump(GUARD_MS + 1)
+    await again.apply()
+    expect((await again.rows.of(APP)).taken.size).toBe(0)
+  })
+
+  test('a confirmation is of the delete that was known: a later one of the same tag waits', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, grace: 1h, guard: 0% }' })
+    for (const tag of ['a', 'b', 'c']) await rig.push(tag)
+    for (const tag of ['a', 'b']) await rig.hear(tag)
+    expect(await rig.origin.confirm(APP)).toBe(2)
+    for (const tag of ['a', 'b']) await rig.push(tag, makeImage(`${tag} again`, { layers: 1 }))
+    for (const tag of ['a', 'b']) await rig.hear(tag)
+    rig.clock.jump(3_600_000)
+    expect(await rig.apply()).toMatchObject({ heldUp: 2 })
+    expect(await rig.tags()).toEqual(['a', 'b', 'c'])
+  })
+
+  test('nothing is confirmed where nothing waits', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, guard: 0% }' })
+    await rig.push('a')
+    expect(await rig.origin.confirm(APP)).toBe(0)
+  })
+})
