@@ -85,6 +85,8 @@ export function createEventFeed({
   }
 
   const unsubscribe = events.onAny((event) => {
+    // No progress of before after it.
+    if (event.kind === 'jobs-reset') paced.clear()
     if (event.kind === 'job-changed') tellOfJob(event.job)
     else push(event)
   })

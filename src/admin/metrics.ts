@@ -27,6 +27,7 @@ export function createMetrics({ events, status, convergence }: MetricsDeps): () 
     new Gauge({ name: `entrepot_${name}`, help, labelNames, registers })
   const jobs = gauge('jobs', 'Transfers that have not ended, by state', ['state'])
   const oldest = gauge('oldest_job_age_seconds', 'Age of the oldest transfer that has not ended')
+  const paused = gauge('pauses', 'What a person has paused: links, policies, everything')
   const news = gauge('unconsidered_keys', 'News that was not looked at yet')
   const lagRecords = gauge(
     'lag_records',
@@ -36,17 +37,33 @@ export function createMetrics({ events, status, convergence }: MetricsDeps): () 
   const lagSeconds = gauge('lag_seconds', 'Age of the oldest of them', ['policy'])
   const objective = gauge('lag_objective_seconds', 'What slo.lag of the policy says', ['policy'])
   const damaged = gauge('damaged_blobs', 'Blobs that wait to be repaired')
+  const heldUp = gauge('deletes_held_up', 'Deletes that wait for a person')
   const head = gauge('feed_head', 'Last number of the feed of this node')
   const unread = gauge('feed_unread', 'Numbers of a source that were not read at its last answer', [
     'source',
   ])
   const up = gauge('neighbour_up', '1 while the neighbour is connected', ['neighbour'])
+  const generation = gauge('topology_generation', 'Generation of the topology that runs')
+  const refused = gauge('topology_refused', '1 while the last file that came was not taken')
+  const limits = gauge('link_limit_bits', 'Bits a second at which bytes may come, where limited', [
+    'source',
+  ])
   const ready = gauge('ready', '1 once the node serves and has joined the mesh')
 
   return async () => {
     const view = await convergence()
-    const { jobs: states, isReady } = status()
+    const {
+      jobs: states,
+      paused: pauses,
+      isReady,
+      neighbours,
+      topology,
+      heldUpDeletes = [],
+    } = status()
+    generation.set(view.generation)
+    refused.set(topology.rejected === undefined ? 0 : 1)
     for (const state of OPEN_STATES) jobs.set({ state }, states[state] ?? 0)
+    paused.set(pauses.length)
     // Policies and neighbours may be others than last time.
     for (const rows of [lagRecords, lagSeconds, objective, unread, up]) rows.reset()
     const { oldestMs } = view.jobs
@@ -58,10 +75,15 @@ export function createMetrics({ events, status, convergence }: MetricsDeps): () 
       if (objectiveSeconds !== undefined) objective.set({ policy }, objectiveSeconds)
     }
     damaged.set(view.damagedBlobs)
+    heldUp.set(heldUpDeletes.reduce((sum, { deletes }) => sum + deletes, 0))
     head.set(view.feed.head)
     for (const { name, state, read } of view.neighbours) {
       up.set({ neighbour: name }, state === 'up' ? 1 : 0)
       if (read !== undefined) unread.set({ source: name }, Math.max(0, read.head - read.through))
+    }
+    limits.reset()
+    for (const { name, limit } of neighbours) {
+      if (limit !== undefined) limits.set({ source: name }, limit)
     }
     ready.set(isReady ? 1 : 0)
     return registry.metrics()
@@ -105,6 +127,12 @@ function countEvents(events: EventBus, registers: Registry[]): void {
     blobs.inc({ source: from })
     bytes.inc({ source: from }, sizeBytes)
   })
+  const differ = counter(
+    'topology_differences',
+    'Neighbours that were met with another topology of the same generation',
+    ['neighbour'],
+  )
+  events.on('topology-differs', ({ node }) => differ.inc({ neighbour: node }))
   const strangers = counter('strangers_refused', 'Peer ids that are not in the topology, each once')
   events.on('stranger-refused', () => strangers.inc())
   const damaged = counter('blobs_damaged', 'Blobs found damaged')

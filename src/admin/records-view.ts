@@ -27,6 +27,7 @@ export async function viewRecords(entry: Entry, deps: RecordsViewDeps): Promise<
     known: viewHistory(entry, deps),
     ...(visible === undefined ? {} : { visible }),
     ...(held === undefined ? {} : { held: held.digest }),
+    ...(held === undefined || held.coverage === 'all' ? {} : { heldFor: [...held.coverage] }),
     deletedAtOrigin: visible === undefined && held !== undefined && history.length > 0,
     ...(plan.kind === 'drop-later' ? { goesAtMs: plan.dueAtMs } : {}),
     plan: plan.kind === 'refusal' ? plan.reason : plan.kind,
@@ -44,7 +45,7 @@ export function viewBehind(
   const digests = [...new Set<Digest>([...told, ...(held === undefined ? [] : [held.digest])])]
   return neighbours.map(({ name: node, state, isSource }) => {
     const isHolder = (digest: Digest) =>
-      insight.holders.of(key.repository, digest).has(node as NodeName)
+      insight.holders.of(key.repository, digest, []).has(node as NodeName)
     const holds = digests.filter(isHolder)
     const isBehind = isSource && visible !== undefined && !holds.includes(visible)
     return { node, state, holds, ...(isSource ? { isBehind } : {}) }

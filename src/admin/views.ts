@@ -13,6 +13,8 @@ const NEIGHBOUR = z.object({
   generation: z.int().optional(),
   /** It runs another topology than this node. */
   differs: z.boolean().optional(),
+  /** Bits a second at which bytes may come from it now; 0: none may. Absent: as fast as they go. */
+  limit: z.number().optional(),
   /** Its clock minus that of this node. */
   clockOffsetMs: z.number().optional(),
   lastError: z.string().optional(),
@@ -92,6 +94,8 @@ export const RECORDS = z.object({
   visible: z.string().optional(),
   /** What this node serves. */
   held: z.string().optional(),
+  /** For which platforms; absent where that is all of it. */
+  heldFor: z.array(z.string()).optional(),
   /** The node still serves what the writer deleted. */
   deletedAtOrigin: z.boolean(),
   /** The delete is applied here, not before; milliseconds since the Unix epoch. */

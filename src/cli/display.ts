@@ -15,17 +15,21 @@ export interface NodeProgress {
 
 const BAR = 24
 
+/** How much of it is there, from 0 to 1. */
+export function bar(share: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * BAR)
+  return `[${'#'.repeat(full)}${'.'.repeat(BAR - full)}]`
+}
+
 /** One line: name, bar, bytes, rate or time. */
 export function progressLine(node: NodeProgress, elapsedMs: number): string {
   const { name, level, bytesDone, bytesTotal, visibleAfterMs } = node
   const share = visibleAfterMs === undefined ? (bytesTotal ? bytesDone / bytesTotal : 0) : 1
-  const full = Math.round(share * BAR)
-  const bar = '#'.repeat(full) + '.'.repeat(BAR - full)
   const bytes =
     bytesTotal === undefined ? '' : `${bytesText(bytesDone)} of ${bytesText(bytesTotal)}`
   const state =
     visibleAfterMs === undefined ? rateText(node, elapsedMs) : `visible after ${visibleAfterMs} ms`
-  return `${`${'  '.repeat(level)}${name}`.padEnd(14)}[${bar}] ${bytes.padEnd(20)} ${state}`
+  return `${`${'  '.repeat(level)}${name}`.padEnd(14)}${bar(share)} ${bytes.padEnd(20)} ${state}`
 }
 
 function rateText({ bytesDone, firstByteAfterMs }: NodeProgress, elapsedMs: number): string {

@@ -1,6 +1,7 @@
 /** `entrepot status|records`: what a running node says of itself. */
 import type { Command } from 'commander'
 import type { RecordsView, StatusView } from '../admin/views.ts'
+import { rateText } from '../lib/bytes-text.ts'
 import { parseImage } from './image-name.ts'
 import { askNode } from './node-api.ts'
 import { type NodeOptions, nodeCommand } from './node-command.ts'
@@ -41,6 +42,12 @@ export function addInspectCommands(program: Command): void {
         )
       if (records.length === 0) process.exitCode = 1
     })
+}
+
+/** Of the bytes that come from the neighbour. */
+function limitText(bits: number | undefined): string {
+  if (bits === undefined) return ''
+  return bits === 0 ? 'closed at this time' : `at most ${rateText(bits)}/s`
 }
 
 /** Nothing where two clocks agree as well as NTP lets them. */
@@ -86,6 +93,10 @@ function statusText(status: StatusView): string {
     ...(rejected === undefined ? [] : [['rejected', rejectedText(rejected)]]),
     ['feed', `${status.feed.head} changes`],
     ['jobs', jobs.length === 0 ? 'none' : jobs.join(', ')],
+    ...status.paused.map(({ scope, name, sinceMs }) => [
+      'paused',
+      `${name === undefined ? scope : `${scope} ${name}`} since ${new Date(sinceMs).toISOString()}`,
+    ]),
     ...(status.heldUpDeletes ?? []).map(({ repository, deletes, tags }) => [
       'held up',
       `${deletes} deletes of the ${tags} tags of ${repository} wait for a person: entrepot deletes ${status.node}`,
@@ -102,6 +113,7 @@ function statusText(status: StatusView): string {
     neighbour.state,
     `since ${new Date(neighbour.sinceMs).toISOString()}`,
     neighbour.isSource ? 'source' : '',
+    limitText(neighbour.limit),
     clockText(neighbour.clockOffsetMs),
     differenceText(status.generation, neighbour),
     neighbour.state === 'down' ? (neighbour.lastError ?? '') : '',

@@ -1,20 +1,27 @@
 /** Reads a node's live stream of events. */
-import { request } from 'undici'
 import { EntrepotError } from '../lib/errors.ts'
+import { reachNode } from './node-api.ts'
 
 export interface LiveEvent {
   readonly event: string
   readonly data: unknown
 }
 
-/** Calls `onEvent` for each event until the signal is aborted or the node ends the stream. */
+/** A node that says nothing breaks its silence every 15 s, milliseconds. */
+const IDLE_TIMEOUT_MS = 60_000
+
+/**
+ * Calls `onEvent` for each event until the signal is aborted or the node ends the stream.
+ * @throws NODE_UNREACHABLE, NODE_REFUSED
+ */
 export async function readEvents(
   url: string,
   onEvent: (event: LiveEvent) => void,
-  { signal }: { readonly signal: AbortSignal },
+  { signal, tlsCa }: { readonly signal: AbortSignal; readonly tlsCa?: string | undefined },
 ): Promise<void> {
   try {
-    const answer = await request(`${url}/api/v1/events`, { signal, bodyTimeout: 0 })
+    const options = { signal, bodyTimeout: IDLE_TIMEOUT_MS }
+    const answer = await reachNode(url, '/api/v1/events', tlsCa, options)
     if (answer.statusCode !== 200) {
       await answer.body.dump()
       throw new EntrepotError('NODE_REFUSED', `${url}/api/v1/events answered ${answer.statusCode}`)

@@ -1,5 +1,5 @@
 /** Asks a node's administration API. */
-import { Agent, request } from 'undici'
+import { Agent, type Dispatcher, request } from 'undici'
 import { authoritiesIn, trusting } from '../lib/certificate.ts'
 import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
 import { readFiles } from '../lib/watched-files.ts'
@@ -8,7 +8,7 @@ import { readFiles } from '../lib/watched-files.ts'
 const TIMEOUT_MS = 10_000
 
 export interface AskOptions {
-  readonly method?: 'GET' | 'POST'
+  readonly method?: 'GET' | 'POST' | 'DELETE'
   /** File of authorities to believe beside the system's. */
   readonly tlsCa?: string | undefined
   readonly timeoutMs?: number
@@ -22,21 +22,13 @@ export async function askNode<T>(
   path: string,
   { method = 'GET', tlsCa, timeoutMs = TIMEOUT_MS, body: sent }: AskOptions = {},
 ): Promise<T> {
-  if (!URL.canParse(path, url)) {
-    const message = `--url must be the registry address of a node, e.g. http://127.0.0.1:5000; got ${url}`
-    throw new EntrepotError('CONFIG_INVALID', message)
-  }
-  const answer = await request(new URL(path, url), {
+  const answer = await reachNode(url, path, tlsCa, {
     method,
-    ...(url.startsWith('https:') ? { dispatcher: await agentTrusting(tlsCa) } : {}),
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     ...(sent === undefined
       ? {}
       : { body: JSON.stringify(sent), headers: { 'content-type': 'application/json' } }),
-  }).catch((cause: unknown) => {
-    const message = `no node answers at ${url}: ${reasonOf(cause)}. ${adviceOn(cause)}`
-    throw new EntrepotError('NODE_UNREACHABLE', message, { cause })
   })
   const body = (await answer.body.json().catch(() => undefined)) as
     | (T & { readonly error?: { readonly message: string } })
@@ -44,6 +36,42 @@ export async function askNode<T>(
   if (answer.statusCode < 300 && body !== undefined) return body
   const why = body?.error?.message ?? `status ${answer.statusCode}`
   throw new EntrepotError('NODE_REFUSED', `${url}${path}: ${why}`)
+}
+
+/** Rows of a list that comes in pages, all of them. `path` has a query. */
+export async function askPages<T>(
+  url: string,
+  path: string,
+  rowsOf: (page: T) => readonly unknown[],
+  options: AskOptions = {},
+): Promise<readonly unknown[]> {
+  const rows: unknown[] = []
+  for (let last: string | undefined = ''; last !== undefined; ) {
+    const from: string = last === '' ? path : `${path}&last=${encodeURIComponent(last)}`
+    const page: T & { readonly next?: string } = await askNode(url, from, options)
+    rows.push(...rowsOf(page))
+    last = page.next
+  }
+  return rows
+}
+
+/** The answer as it comes, whatever its status. @throws CONFIG_INVALID, TLS_INVALID, NODE_UNREACHABLE */
+export async function reachNode(
+  url: string,
+  path: string,
+  tlsCa: string | undefined,
+  options: NonNullable<Parameters<typeof request>[1]>,
+): Promise<Dispatcher.ResponseData<unknown>> {
+  if (!URL.canParse(path, url)) {
+    const message = `--url must be the registry address of a node, e.g. http://127.0.0.1:5000; got ${url}`
+    throw new EntrepotError('CONFIG_INVALID', message)
+  }
+  const secure = url.startsWith('https:') ? { dispatcher: await agentTrusting(tlsCa) } : {}
+  const to = new URL(path, url)
+  return request(to, { ...options, ...secure }).catch((cause: unknown) => {
+    const message = `no node answers at ${url}: ${reasonOf(cause)}. ${adviceOn(cause)}`
+    throw new EntrepotError('NODE_UNREACHABLE', message, { cause })
+  })
 }
 
 async function agentTrusting(tlsCa: string | undefined): Promise<Agent> {

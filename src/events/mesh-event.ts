@@ -26,7 +26,7 @@ export type EndCause = 'newer-news' | 'not-wanted' | 'no-holder'
 export interface Pause {
   readonly scope: 'all' | 'link' | 'policy'
   /** Of the neighbour or the policy. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Milliseconds since the Unix epoch. */
   readonly sinceMs: number
 }
@@ -174,6 +174,8 @@ export type MeshEvent =
   /** A peer that stands in no accepted topology was cut off; raised once per peer id. */
   | { readonly kind: 'stranger-refused'; readonly peerId: string; readonly address: string }
   | { readonly kind: 'job-changed'; readonly job: JobView }
+  /** Of the jobs that were told of so far none is there any more: they are derived anew, for another topology. */
+  | { readonly kind: 'jobs-reset' }
   /** All that is paused from now on. */
   | { readonly kind: 'pauses-changed'; readonly pauses: readonly Pause[] }
   /** Bytes of a blob came in from another node and were verified. */

@@ -70,6 +70,11 @@ export async function createMeshNode(identity: Identity, gate: Gate, listen: rea
       inboundUpgradeTimeout: HANDSHAKE_MS,
       dialTimeout: DIAL_MS,
     },
-    services: { identify: identify(), ping: ping(), pubsub: topicWire(gate.isMember), links: gossipLinks },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      pubsub: topicWire(gate.isMember),
+      links: gossipLinks,
+    },
   })
 }

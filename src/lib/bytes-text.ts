@@ -1,4 +1,4 @@
-/** Sizes as people write them. */
+/** Sizes and rates as people write them. */
 
 /** e.g. `8.4 MB`: powers of ten, as disks and links are sold. */
 export function bytesText(bytes: number): string {
@@ -11,4 +11,15 @@ export function bytesText(bytes: number): string {
     if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`
   }
   return `${bytes} B`
+}
+
+/** Bits a second, e.g. `8Mbit`: as the topology file writes it. */
+export function rateText(bits: number): string {
+  const [unit, size] =
+    bits >= 1e9
+      ? (['Gbit', 1e9] as const)
+      : bits >= 1e6
+        ? (['Mbit', 1e6] as const)
+        : (['kbit', 1e3] as const)
+  return `${Math.round((bits / size) * 1_000) / 1_000}${unit}`
 }

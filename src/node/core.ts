@@ -21,9 +21,10 @@ import { createPlanner, type Planner } from '../planner/planner.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import type { Pauses } from '../queue/pauses.ts'
 import type { Identity } from '../record/identity.ts'
+import type { OnRequest } from '../registry/request.ts'
+import { createAsked } from '../storage/asked.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { Graces } from '../storage/collected-item.ts'
-import { createAsked } from '../storage/asked.ts'
 import { type Collector, createCollector } from '../storage/collector.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import { platformsOf } from '../storage/index-parts.ts'
@@ -40,6 +41,7 @@ import type { ContentStore } from './content-store.ts'
 import { createDeleteParts, type DeleteAccount } from './delete-parts.ts'
 import { createGossipParts, type GossipParts, type GossipPartsOptions } from './gossip-parts.ts'
 import type { Insight } from './insight.ts'
+import { onRequestFor } from './lazy.ts'
 import { wire } from './wiring.ts'
 import { createWorkParts } from './work-parts.ts'
 
@@ -84,6 +86,8 @@ export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
   readonly collector: Collector
   readonly deletes: DeleteAccount
   readonly pulls: Pulls
+  /** Undefined where no policy brings this node anything so. */
+  readonly onRequest: OnRequest | undefined
   readonly announcer: Announcer
   readonly greeter: Greeter
   readonly readBack: ReadBack
@@ -118,7 +122,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     isComplete: content.isComplete,
     platformsOf: (repository: RepositoryName, digest: Digest) =>
       platformsOf(index, repository, digest),
-    isAsked: asked.isAsked,
+    askedOf: asked.of,
   }
   const demands = demandsOf(topology, self)
   const rules = createDeleteRules({ demands, naming })
@@ -184,6 +188,10 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     ),
   )
 
+  const pulls = createPulls({ planner, asked, queue, dispatcher })
+  const { fetcher } = work
+  const lazy = { ...deps, ledger, demands, naming, content, fetcher, pulls }
+
   const sourceNames = new Set(sourcesOf(topology, self))
   wire({
     events,
@@ -211,7 +219,8 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     leases,
     collector,
     deletes: deletes.account,
-    pulls: createPulls({ planner, asked, queue, dispatcher }),
+    pulls,
+    onRequest: onRequestFor(lazy),
     announcer,
     greeter,
     readBack,

@@ -6,9 +6,7 @@ import { createLag, type LagDeps } from './lag.ts'
 import { createWhy, whyElsewhere } from './why.ts'
 import type { WhyDeps } from './why-found.ts'
 
-export type MeshAccountDeps = Omit<ConvergenceDeps, 'lag'> &
-  Omit<LagDeps, 'naming'> &
-  WhyDeps
+export type MeshAccountDeps = Omit<ConvergenceDeps, 'lag'> & Omit<LagDeps, 'naming'> & WhyDeps
 
 export type MeshAccount = Pick<MeshRoutesDeps, 'self' | 'convergence' | 'why'>
 

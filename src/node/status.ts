@@ -3,6 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import type { TopologyStateView } from '../admin/topology-view.ts'
 import type { StatusView } from '../admin/views.ts'
 import type { Announcer } from '../gossip/announcer.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { MeshTime } from '../peers/mesh-time.ts'
 import type { Neighbour, Neighbours } from '../peers/neighbours.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
@@ -10,6 +11,7 @@ import type { Pauses } from '../queue/pauses.ts'
 import type { Identity } from '../record/identity.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import { sourcesOf } from '../topology/flow.ts'
+import { limitsInto } from '../topology/rates.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { DueKeys } from '../worker/due-keys.ts'
 import type { Counters } from './counters.ts'
@@ -30,14 +32,17 @@ export interface StatusDeps {
   readonly counters: Counters
   readonly topologyState: () => TopologyStateView
   readonly deletes: Pick<DueKeys, 'heldUp'>
+  readonly clock: Pick<Clock, 'now'>
 }
 
 export function createStatus(deps: StatusDeps): () => StatusView {
   const { topology, self, identity, ledger, queue, pauses, announcer, isReady, neighbours } = deps
-  const { meshTime, startedAtMs, counters, deletes } = deps
+  const { meshTime, startedAtMs, counters, deletes, clock } = deps
   const sources = new Set(sourcesOf(topology, self))
+  const limits = limitsInto(topology, self)
 
   function viewNeighbour({ name, state, sinceMs, facts, clock: theirs, lastError }: Neighbour) {
+    const limit = limits.get(name)?.at(clock.now())
     return {
       name,
       state,
@@ -49,6 +54,7 @@ export function createStatus(deps: StatusDeps): () => StatusView {
             generation: facts.generation,
             differs: facts.topologyHash !== topology.hash,
           }),
+      ...(limit === undefined ? {} : { limit }),
       ...(theirs === undefined ? {} : { clockOffsetMs: theirs.offsetMs }),
       ...(lastError === undefined ? {} : { lastError }),
     }

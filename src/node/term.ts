@@ -162,7 +162,7 @@ export async function openTerm(deps: TermDeps, options: TermOptions): Promise<Te
   const parts = building.move()
   return {
     topology,
-    app: app as never,
+    app,
     core,
     network,
     neighbours,

@@ -1,4 +1,5 @@
 /** The terms of a node, one after the other: what is asked of the node reaches the present one. */
+import { backoffMs } from '../lib/backoff.ts'
 import { EntrepotError, messageOf } from '../lib/errors.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { type App, createChangeGate } from './change-gate.ts'
@@ -13,12 +14,15 @@ export interface Terms extends AsyncDisposable {
   replace(topology: Topology): Promise<void>
 }
 
+/** A port that another process took for a moment is free within seconds. */
+const RETRY = { firstMs: 500, capMs: 10_000 }
+
 export async function openTerms(
   deps: TermDeps,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<Terms> {
   const { foundation } = deps
-  const { clock, self, logger } = foundation
+  const { clock, random, self, logger } = foundation
   let term = await openTerm(deps, { mustAdopt: foundation.mustAdopt, signal })
   const gate = createChangeGate({ app: () => term.app, clock })
   let replacing: Promise<void> = Promise.resolve()
@@ -45,6 +49,20 @@ export async function openTerms(
     }
   }
 
+  /** It ran a moment ago: what is in its way goes again. Reading goes on meanwhile. @throws when the node is stopped */
+  async function openAtLast(before: Term): Promise<void> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        await open(before.topology, before)
+        return
+      } catch (err) {
+        signal.throwIfAborted()
+        logger.error({ err }, 'the node is without its mesh, that is tried again')
+        await clock.sleep(backoffMs(failures, RETRY, random), { signal })
+      }
+    }
+  }
+
   async function replace(topology: Topology): Promise<void> {
     const before = term
     await gate.shut()
@@ -53,7 +71,7 @@ export async function openTerms(
       await open(topology, before)
     } catch (cause) {
       logger.error({ err: cause }, 'the topology cannot be run, the former one is taken up again')
-      await open(before.topology, before)
+      await openAtLast(before)
       const message = `it cannot be run here: ${messageOf(cause)}`
       throw new EntrepotError('TOPOLOGY_NOT_RUN', message, { cause })
     } finally {

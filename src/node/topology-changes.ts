@@ -70,6 +70,11 @@ export interface TopologyChangesDeps extends CheckOptions {
 
 /** Refusals that are remembered so as not to be logged again. */
 const MAX_REPORTED = 100
+/**
+ * A file that could not be run is not tried again for so long when neighbours give it, milliseconds: each trial costs the node
+ * its connections, and with each new connection they give it again.
+ */
+const NOT_AGAIN_MS = 600_000
 const STARTING = 'this node is starting; try again when it is ready (/readyz)'
 
 export function createTopologyChanges(
@@ -81,6 +86,9 @@ export function createTopologyChanges(
   let running = first
   let rejected: RejectedTopology | undefined
   let isOpen = false
+  /** Neighbours connect, and give, a moment before the node is ready. */
+  const opened = Promise.withResolvers<void>()
+  let failed: { readonly text: string; readonly atMs: number } | undefined
   let last: Promise<unknown> = Promise.resolve()
 
   /** One change after the other: each is checked against what runs then. */
@@ -121,6 +129,7 @@ export function createTopologyChanges(
       await replace(next.topology)
     } catch (err) {
       running = before
+      failed = { text: next.text, atMs: clock.now() }
       await files.forget(generation)
       return reject(from, generation, { code: 'NOT_RUN', reason: messageOf(err) })
     }
@@ -138,10 +147,17 @@ export function createTopologyChanges(
   ): Promise<TopologyOutcome> {
     if (verdict.kind === 'known') return { kind: 'known', generation: running.topology.generation }
     if (verdict.kind === 'refused') return reject(from, verdict.generation ?? generation, verdict)
-    for (const { line, column, path, message } of verdict.warnings) {
+    for (const { severity, line, column, path, message } of verdict.findings) {
+      if (severity !== 'warning') continue
       logger.warn({ line, column, path, message }, 'the new topology has a warning')
     }
     return run(verdict.next, from)
+  }
+
+  function hasFailed({ text }: SealedTopology): boolean {
+    if (failed?.text !== text) return false
+    const ageMs = clock.now() - failed.atMs
+    return ageMs >= 0 && ageMs < NOT_AGAIN_MS
   }
 
   /** The file that runs here by an operator's word alone can be given to others from now on. */
@@ -169,14 +185,15 @@ export function createTopologyChanges(
         if (!isOpen) return { kind: 'refused', code: 'NODE_STARTING', reason: STARTING }
         return settle(checkText(text, running, deps), 'reload')
       }),
-    takeFiles: (given, from) =>
-      inTurn(async () => {
+    takeFiles: async (given, from) => {
+      await opened.promise
+      await inTurn(async () => {
         if (!isOpen) return
         let newest: Extract<TopologyVerdict, { kind: 'good' }> | undefined
         for (const sealed of given) {
           await noteSeal(sealed)
           const base = newest?.next ?? running
-          if (sealed.generation <= base.topology.generation) continue
+          if (sealed.generation <= base.topology.generation || hasFailed(sealed)) continue
           const verdict = checkSealed(sealed, base, deps)
           if (verdict.kind === 'refused') reject(from, sealed.generation, verdict)
           if (verdict.kind !== 'good') continue
@@ -185,12 +202,15 @@ export function createTopologyChanges(
           newest = verdict
         }
         if (newest !== undefined) await settle(newest, from)
-      }).catch((err: unknown) => logger.error({ err, from }, 'topology of a neighbour not taken')),
+      }).catch((err: unknown) => logger.error({ err, from }, 'topology of a neighbour not taken'))
+    },
     open: () => {
       isOpen = true
+      opened.resolve()
     },
     close: async () => {
       isOpen = false
+      opened.resolve()
       await last
     },
   }

@@ -15,7 +15,7 @@ export interface RunningTopology {
 }
 
 export type TopologyVerdict =
-  | { readonly kind: 'good'; readonly next: RunningTopology; readonly warnings: readonly Finding[] }
+  | { readonly kind: 'good'; readonly next: RunningTopology; readonly findings: readonly Finding[] }
   /** It runs here already. */
   | { readonly kind: 'known' }
   | {
@@ -122,7 +122,7 @@ function checkTopology(
     const lines = failed.map(({ name, reason: why }) => `${name}: ${why}`)
     return refused('TESTS_FAILED', `tests of the file fail: ${told(lines)}`)
   }
-  return { kind: 'good', next, warnings: findings }
+  return { kind: 'good', next, findings }
 }
 
 function otherRealm(came: string, own: string): TopologyVerdict {

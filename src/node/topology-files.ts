@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { MAX_GIVEN, type SealedTopology } from '../gossip/topology-codec.ts'
 import { writeDurably } from '../lib/durable-file.ts'
-import { codeOf } from '../lib/errors.ts'
+import { codeOf, messageOf } from '../lib/errors.ts'
 import { parsePeerId } from '../record/peer-id.ts'
 import type { RunningTopology } from './topology-check.ts'
 
@@ -56,7 +56,10 @@ export async function openTopologyFiles(dataDirectory: string): Promise<Topology
       const row = keptOf(ROW.parse(JSON.parse(await readFile(path, 'utf8'))))
       kept.set(row.generation, row)
     } catch (err) {
-      unreadable.push({ path, reason: err instanceof z.ZodError ? z.prettifyError(err) : `${err}` })
+      unreadable.push({
+        path,
+        reason: err instanceof z.ZodError ? z.prettifyError(err) : messageOf(err),
+      })
     }
   }
 

@@ -4,7 +4,7 @@ import { isDigest } from '../oci/name.ts'
 import type { Neighbour } from '../peers/neighbours.ts'
 import type { RecordKey, SignedRecord } from '../record/tag-record.ts'
 import { msOfTime } from '../record/time.ts'
-import { nodeOfPeer } from '../topology/origins.ts'
+import { nodeOfPeer, originOf, writersWithEndpoints } from '../topology/origins.ts'
 import type { Hop, Path } from '../topology/path.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { Found } from './why-found.ts'
@@ -80,6 +80,7 @@ export function factsOf(found: Found, topology: Topology): string[] {
   }
   if (held !== undefined) facts.push(`served here: ${held}`)
   if (path.kind === 'writer') facts.push(`path: ${found.self} is a writer of the repository`)
+  else facts.push(...pushText(found, topology))
   if (path.kind === 'open' || path.kind === 'filtered') {
     facts.push(`path: ${path.hops.map(hopText).join(', ')}`)
   }
@@ -99,6 +100,20 @@ export function factsOf(found: Found, topology: Topology): string[] {
     )
   }
   return facts
+}
+
+/** What a push to a node that is no writer comes to. */
+const PUSHES = {
+  reject: 'refused',
+  redirect: 'redirected to the nearest of them that lives',
+  proxy: 'passed on to the nearest of them that lives',
+} as const
+
+function pushText({ self, key: { repository } }: Found, topology: Topology): string[] {
+  const origin = originOf(topology, repository)
+  if (origin === undefined) return []
+  const writers = writersWithEndpoints(topology, repository)
+  return [`written by: ${writers}; a push at ${self} is ${PUSHES[origin.elsewhere]}`]
 }
 
 function hopText({ from, to, passing, filtering }: Hop): string {

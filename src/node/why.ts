@@ -122,13 +122,18 @@ function judgePull(found: Found): Judged {
     case 'running':
       return ['fetching', `${self} is fetching ${name}: ${fetchText(found)}.${former}`]
     case 'queued': {
+      if (job.pausedBy !== undefined)
+        return [
+          'on-hold',
+          `${self} does not fetch ${name}: ${reason} by an operator (\`entrepot jobs pauses\` says since when).${former}`,
+        ]
       const others = `${found.jobsBefore} other transfers run or stand in the line`
       return ['queued', `${self} is about to fetch ${name}; ${others}.${former}`]
     }
     case 'held':
       return [
         'on-hold',
-        `${self} does not fetch ${name}: a person holds it (\`entrepot jobs retry '${job.id}'\` lets it go on).${former}`,
+        `${self} does not fetch ${name}: a person holds it (\`entrepot jobs ${job.pausedBy === undefined ? 'retry' : 'resume'} '${job.id}'\` lets it go on).${former}`,
       ]
     case 'gone':
       return ['gone', `No holder has ${name} any more: ${reason}.${former}`]

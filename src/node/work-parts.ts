@@ -21,7 +21,7 @@ import { createScrub } from '../storage/scrub.ts'
 import { limitsInto } from '../topology/rates.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { Attempt } from '../transfer/attempts.ts'
-import { createFetcher } from '../transfer/fetcher.ts'
+import { createFetcher, type Fetcher } from '../transfer/fetcher.ts'
 import { createMeteredSource } from '../transfer/metered-source.ts'
 import { createPacedSource } from '../transfer/paced-source.ts'
 import { createPausedSource } from '../transfer/paused-source.ts'
@@ -59,6 +59,7 @@ export interface WorkParts extends AsyncDisposable {
   readonly pauses: Pauses
   readonly dispatcher: Dispatcher
   readonly transfers: Transfers
+  readonly fetcher: Fetcher
   readonly scan: Scan
   /** Jobs and repairs are carried out, from now on. */
   start(): void
@@ -152,7 +153,17 @@ export function createWorkParts(
   const { consider, giveUp } = dispatcher
   const timeZone = topology.nodes.get(self)?.timeZone ?? 'UTC'
   const jobFetcher = activity.following(fetcher, queue.notes)
-  const work = { fetcher: jobFetcher, blobs, leases, damage, content, queue, clock, timeZone, logger }
+  const work = {
+    fetcher: jobFetcher,
+    blobs,
+    leases,
+    damage,
+    content,
+    queue,
+    clock,
+    timeZone,
+    logger,
+  }
   const pool = building.use(createWorkerPool({ ...work, consider, giveUp, isWanted }, { workers }))
   const scan = createScan({ dispatcher, store: jobStore, queue, planner, logger })
   // Keys whose turn came while nothing could be written, and what a failed batch left behind after all.
@@ -167,6 +178,7 @@ export function createWorkParts(
     pauses,
     dispatcher,
     transfers,
+    fetcher,
     scan,
     start: () => {
       pool.start()

@@ -48,7 +48,7 @@ export function createDeleteRules({
  * What rules for one item say together: it goes when the first of them lets it go, and what any of them keeps stays.
  * Undefined: none of them propagates.
  */
-export function unite(rules: readonly DeleteRule[]): DeleteRule | undefined {
+function unite(rules: readonly DeleteRule[]): DeleteRule | undefined {
   const propagating = rules.filter(({ propagate }) => propagate)
   if (propagating.length === 0) return undefined
   const guards = propagating.flatMap(({ guard }) => (guard === undefined ? [] : [guard]))

@@ -8,7 +8,12 @@ import type { Entry } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
 import type { Demand, Demands } from '../topology/demand.ts'
 import type { Naming } from '../topology/flow.ts'
-import { coversPlatforms, hasPlatform, unitePlatforms } from '../topology/platforms.ts'
+import {
+  commonPlatforms,
+  coversPlatforms,
+  hasPlatform,
+  unitePlatforms,
+} from '../topology/platforms.ts'
 import type { Schedule } from '../topology/schedule.ts'
 import type { Platforms } from '../topology/topology.ts'
 import type { DeleteRules } from './delete-rule.ts'
@@ -78,8 +83,8 @@ export interface Inventory {
   isComplete(repository: RepositoryName, digest: Digest, platforms: Platforms): boolean
   /** Of the manifest, as the indexes here say that have it as a child: undefined where one says none. */
   platformsOf(repository: RepositoryName, digest: Digest): readonly (string | undefined)[]
-  /** Whether a person asked for just this. */
-  isAsked(key: RecordKey, digest: Digest): boolean
+  /** What of it a person or a client asked for; undefined: nobody did. */
+  askedOf(key: RecordKey, digest: Digest): Platforms | undefined
 }
 
 export interface PlannerDeps {
@@ -95,8 +100,8 @@ export interface PlannerDeps {
 }
 
 export interface Planner {
-  /** `isAsked`: as if a person asked for it. */
-  plan(key: RecordKey, options?: { readonly isAsked?: boolean }): Promise<Plan>
+  /** `asked`: as if so much of it were asked for. */
+  plan(key: RecordKey, options?: { readonly asked?: Platforms }): Promise<Plan>
 }
 
 /**
@@ -113,7 +118,7 @@ export function createPlanner(deps: PlannerDeps): Planner {
   async function planOf(
     key: RecordKey,
     entry: Entry | undefined,
-    asksNow: boolean,
+    asksNow: Platforms | undefined,
   ): Promise<OwnPlan> {
     const refuse = (reason: RefusalReason): OwnPlan => ({ kind: 'refusal', key, reason })
     const { repository, reference } = key
@@ -134,8 +139,8 @@ export function createPlanner(deps: PlannerDeps): Planner {
     const { digest } = visible.record
     const demand = await demands.of(itemOf(key, visible.record), naming)
     if (demand === undefined) return refuse('not-wanted')
-    const isAsked = asksNow || inventory.isAsked(key, digest)
-    const platforms = platformsIn(demand, isAsked)
+    const asked = unitePlatforms(asksNow, inventory.askedOf(key, digest))
+    const platforms = platformsIn(demand, asked)
     const held = entry.held?.digest === digest ? entry.held : undefined
     if (platforms === undefined) {
       if (held !== undefined && held.coverage.length > 0) return refuse('already-here')
@@ -146,7 +151,7 @@ export function createPlanner(deps: PlannerDeps): Planner {
     if (held !== undefined && isHere && coversPlatforms(held.coverage, platforms))
       return refuse('already-here')
     if (isHere) return { kind: 'show', key, digest, platforms }
-    const fetch = fetchOf(demand, platforms, isAsked)
+    const fetch = fetchOf(demand, platforms, asked !== undefined)
     return { kind: 'pull', key, digest, recordId: visible.id, ...fetch }
   }
 
@@ -158,9 +163,9 @@ export function createPlanner(deps: PlannerDeps): Planner {
   }
 
   return {
-    plan: async (key, { isAsked = false } = {}) => {
+    plan: async (key, { asked } = {}) => {
       const entry = inventory.entry(key)
-      const plan = await planOf(key, entry, isAsked)
+      const plan = await planOf(key, entry, asked)
       const losers = entry === undefined ? [] : loserTags.of(key.repository, entry.history)
       if (losers.length === 0) return plan
       // They go where the tag goes, and at the same times.
@@ -175,10 +180,14 @@ export function createPlanner(deps: PlannerDeps): Planner {
   }
 }
 
-/** What is to come now, if anything: a person's word does for whatever could come at all. */
-function platformsIn({ held, onRequest, onWord }: Demand, isAsked: boolean): Platforms | undefined {
-  if (!isAsked) return held
-  return unitePlatforms(held, unitePlatforms(onRequest, onWord))
+/** What is to come now, if anything: who asks gets whatever could come at all. */
+function platformsIn(
+  { held, onRequest, onWord }: Demand,
+  asked: Platforms | undefined,
+): Platforms | undefined {
+  const could = unitePlatforms(onRequest, onWord)
+  if (asked === undefined || could === undefined) return held
+  return unitePlatforms(held, commonPlatforms(could, asked))
 }
 
 function fetchOf(

@@ -161,6 +161,8 @@ export function createJobQueue(
     return job.state === 'waiting' && job.cause !== 'window'
   }
 
+  // Of an earlier queue, in the same process.
+  events.emit({ kind: 'jobs-reset' })
   const unsubscribe = events.on('pauses-changed', () => {
     for (const job of jobs.values()) {
       const pause = job.state === 'running' ? pauses.ofJob(job.policies) : undefined

@@ -10,11 +10,8 @@ export interface JobWaits extends AsyncDisposable {
   end(job: Job): void
 }
 
-/**
- * Slept at a time: a window may open in months, and timers hold 24 days. So late it is seen that the clock was set; shorter waits,
- * all of those after a try in vain, do not look at it: none gets longer because the clock was set back.
- */
-const MAX_SLEEP_MS = MAX_DELAY_MS
+/** Slept at a time: a window may open in months, and timers hold 24 days. Also how late it is seen that the clock was set. */
+const MAX_SLEEP_MS = 3_600_000
 
 export function createJobWaits(
   { clock }: { readonly clock: Clock },
@@ -29,10 +26,12 @@ export function createJobWaits(
   }
 
   async function wait(job: Job, untilMs: number, stop: AbortController): Promise<void> {
-    while (untilMs - clock.now() > MAX_SLEEP_MS) {
-      await clock.sleep(MAX_SLEEP_MS, { signal: stop.signal })
+    const leftMs = () => Math.max(0, untilMs - clock.now())
+    while (leftMs() > MAX_DELAY_MS) {
+      await clock.sleep(Math.min(leftMs(), MAX_SLEEP_MS), { signal: stop.signal })
     }
-    await clock.sleep(Math.max(0, untilMs - clock.now()), { signal: stop.signal })
+    // Waits after a try in vain are no longer than this: none gets longer because the clock was set back meanwhile.
+    await clock.sleep(leftMs(), { signal: stop.signal })
     // Called off in the turn in which it came due.
     if (waits.get(job) !== stop) return
     waits.delete(job)

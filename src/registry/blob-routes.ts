@@ -9,6 +9,7 @@ import type { RepositoryName } from '../oci/name.ts'
 import type { BlobStore, ByteRange } from '../storage/blob-store.ts'
 import type { DamageReports } from '../storage/damage.ts'
 import { SMALL_CONTENT_BYTES } from '../storage/small-content.ts'
+import { type ArrivingBlob, sendArriving } from './arriving-body.ts'
 import { type ResponseHead, readPart, sendBytes, sendFile } from './blob-body.ts'
 import { entityTag, namesDigest } from './entity-tag.ts'
 import { parseRange } from './range.ts'
@@ -26,6 +27,10 @@ export async function getBlob(
   digest: Digest,
 ): Promise<Response> {
   const stat = await deps.content.statBlob(repository, digest)
+  const arriving = stat === undefined ? deps.onRequest?.blob(repository, digest) : undefined
+  if (arriving !== undefined) {
+    return serveBlob(deps, request, { repository, digest, size: arriving.size, arriving })
+  }
   if (stat === undefined) throw new OciError('BLOB_UNKNOWN', { detail: { digest } })
   // Whoever is told that it is here may leave its upload out.
   deps.leases.touch(digest)
@@ -37,6 +42,8 @@ export interface ServedBlob {
   readonly digest: Digest
   /** Bytes of the whole blob. */
   readonly size: number
+  /** Where it is not here yet: how it comes. */
+  readonly arriving?: ArrivingBlob
 }
 
 /** What is needed to send a blob that its reader may have. */
@@ -98,10 +105,13 @@ interface BlobPart extends ServedBlob {
 async function send(
   { blobs, damage, logger }: BlobSenderDeps,
   request: Pick<RegistryRequest, 'method' | 'outgoing'>,
-  { repository, digest, size, range }: BlobPart,
+  { repository, digest, size, range, arriving }: BlobPart,
   head: ResponseHead,
 ): Promise<Response> {
   const { outgoing } = request
+  if (arriving !== undefined) {
+    return sendArriving(arriving, { digest, range, outgoing, logger }, head)
+  }
   /** It was here a moment ago: the file was lost or cut behind our back, or taken by the collector with its row. */
   const gone = async () => {
     await damage.report(repository, digest, `expected ${size} bytes, the file has others`)

@@ -90,8 +90,11 @@ export function withQuery(path: string, query: URLSearchParams): string {
   return query.size === 0 ? path : `${path}?${query.toString()}`
 }
 
-export function refusePassed({ headers }: ElsewhereRequest, { repository }: RepositoryTarget): void {
-  const by = headers[PASSED_BY_HEADER]
+export function refusePassed(
+  { headers, query }: ElsewhereRequest,
+  { repository }: RepositoryTarget,
+): void {
+  const by = headers[PASSED_BY_HEADER] ?? (query.has(ABSOLUTE_LOCATION) ? 'another' : undefined)
   if (by === undefined) return
   const message = `node ${String(by).slice(0, 100)} passed on a push to ${repository} to this node, which is no writer of it: do both run the same topology?`
   throw new OciError('DENIED', { message, status: 508 })

@@ -2,7 +2,7 @@
 import { readAtMost } from '../lib/read-at-most.ts'
 import { OciError } from '../oci/errors.ts'
 import { isDigest, parseTag, type Reference, type RepositoryName, type Tag } from '../oci/name.ts'
-import type { ManifestStat } from '../storage/content.ts'
+import type { ManifestStat, StoredManifest } from '../storage/content.ts'
 import { sendBytes } from './blob-body.ts'
 import { IMMUTABLE } from './blob-routes.ts'
 import { entityTag, namesDigest } from './entity-tag.ts'
@@ -15,19 +15,35 @@ export async function getManifest(
   reference: Reference,
 ): Promise<Response> {
   const known = request.header('if-none-match')
+  const brought = await bring(deps, repository, reference)
   if (request.method === 'HEAD' || known !== undefined) {
-    const stat = await deps.content.statManifest(repository, reference)
+    const stat =
+      brought === undefined
+        ? await deps.content.statManifest(repository, reference)
+        : { ...brought, size: brought.bytes.length }
     if (stat === undefined) throw unknown(deps, repository, reference)
     const headers = headersOf(deps, reference, stat)
     if (namesDigest(known, stat.digest)) return new Response(null, { status: 304, headers })
     if (request.method === 'HEAD') return new Response(null, { headers })
   }
   // One that is damaged is as good as absent, so that clients ask another node.
-  const manifest = await deps.content.readManifest(repository, reference)
+  const manifest = brought ?? (await deps.content.readManifest(repository, reference))
   if (manifest === undefined) throw unknown(deps, repository, reference)
   const { bytes } = manifest
   const headers = headersOf(deps, reference, { ...manifest, size: bytes.length })
   return sendBytes(request, bytes, { status: 200, headers })
+}
+
+/** What comes because it is asked for. A tag may have moved on since it was; of a digest what is here is right. */
+async function bring(
+  { content, onRequest }: RegistryDeps,
+  repository: RepositoryName,
+  reference: Reference,
+): Promise<StoredManifest | undefined> {
+  if (onRequest === undefined) return undefined
+  const isHere =
+    isDigest(reference) && (await content.statManifest(repository, reference)) !== undefined
+  return isHere ? undefined : onRequest.manifest(repository, reference)
 }
 
 function headersOf(

@@ -1,4 +1,4 @@
-/** Which requests go on to a writer: pushes where the topology says so, and what somebody reads of a push of theirs. */
+/** Which requests go on to a writer: pushes where the topology says so, and what somebody reads of a push of a moment ago. */
 import type { Action, Caller } from '../access/access.ts'
 import { OciError } from '../oci/errors.ts'
 import type { ElsewhereRequest, RepositoryTarget } from './elsewhere.ts'
@@ -15,8 +15,8 @@ export type IncomingRequest = Omit<RegistryRequest, 'caller'> &
   }
 
 /**
- * Pushes, requests whose credentials nobody here gave out (the writer judges them), and questions about what was pushed
- * through this node a moment ago. Nodes push nothing, and their tokens go no further.
+ * Pushes; requests whose credentials nobody here gave out (the writer judges them); and questions to which the writer of a
+ * push that went through this node may have the newer answer. Nodes push nothing, and their tokens go no further.
  * @returns undefined for what this node answers itself
  */
 export async function passOn(
@@ -28,30 +28,33 @@ export async function passOn(
   const way = wayOf(deps, request, target)
   if (way === undefined || !('repository' in target)) return undefined
   if (action !== 'pull') return send(deps, request, target)
-  if (request.caller === undefined) return way === 'proxy' ? send(deps, request, target) : undefined
-  return (await isFresher(deps, request, target)) ? readElsewhere(deps, request, target) : undefined
+  if (way === 'redirect') return undefined
+  if (request.caller === undefined) return send(deps, request, target)
+  return (await isNewer(deps, request, target)) ? ask(deps, request, target) : undefined
 }
 
 /**
- * Asks the writer for what is not here, where a push to the repository went through this node lately: docker looks at each
- * layer that it has pushed, and others read what they have just pushed. @returns undefined where that does not help
+ * For what is not here: where it was pushed through this node a moment ago, its writer has it. docker looks at each layer
+ * that it has pushed, and people read what they push. Nothing else of the writer is shown: links say what this node may
+ * have. Who is redirected asks the writer for itself. @returns undefined where that does not help
  */
-export async function readElsewhere(
+export async function passOnAbsent(
   deps: RegistryDeps,
   request: IncomingRequest,
   target: Target,
 ): Promise<Response | undefined> {
-  if (target.kind !== 'blob' && target.kind !== 'manifest') return undefined
-  if (request.method !== 'GET' && request.method !== 'HEAD') return undefined
-  if (wayOf(deps, request, target) === undefined) return undefined
-  if (deps.elsewhere.writers.latest(target.repository) === undefined) return undefined
-  try {
-    return await send(deps, request, target)
-  } catch (err) {
-    // What this node says itself is the better answer.
-    if (err instanceof OciError) return undefined
-    throw err
-  }
+  const { writers, pushes } = deps.elsewhere
+  const way = wayOf(deps, request, target)
+  if (way === undefined || (target.kind !== 'blob' && target.kind !== 'manifest')) return undefined
+  const isAsked = way === 'proxy' && target.kind === 'blob' && request.method === 'HEAD'
+  if (isAsked || (request.method !== 'GET' && request.method !== 'HEAD')) return undefined
+  const { repository } = target
+  const pushed = pushes.digestOf(
+    repository,
+    target.kind === 'blob' ? target.digest : target.reference,
+  )
+  const isThere = way === 'proxy' ? pushed !== undefined : writers.latest(repository) !== undefined
+  return isThere ? ask(deps, request, target) : undefined
 }
 
 function wayOf(
@@ -63,20 +66,35 @@ function wayOf(
   return elsewhere.wayOf(target.repository)
 }
 
-/** Whether a writer may know better what the client asks for than this node, which has an answer. */
-async function isFresher(
+async function isNewer(
   { elsewhere, content }: RegistryDeps,
   { method }: IncomingRequest,
   target: RepositoryTarget,
 ): Promise<boolean> {
-  // What a client does not push since it is here has to be at the writer.
-  if (target.kind === 'blob') return method === 'HEAD'
+  const { repository } = target
+  // A client does not push what it finds here: it has to be at the writer, which may have collected it.
+  if (target.kind === 'blob') {
+    return method === 'HEAD' && elsewhere.writers.latest(repository) !== undefined
+  }
   if (target.kind !== 'manifest') return false
-  const { repository, reference } = target
-  const pushed = elsewhere.pushes.digestOf(repository, reference)
+  const pushed = elsewhere.pushes.digestOf(repository, target.reference)
   if (pushed === undefined) return false
-  const here = await content.statManifest(repository, reference)
-  return here?.digest !== pushed
+  const here = await content.statManifest(repository, target.reference)
+  return here !== undefined && here.digest !== pushed
+}
+
+/** @returns undefined when no writer answers: what this node says itself is better then */
+async function ask(
+  deps: RegistryDeps,
+  request: IncomingRequest,
+  target: RepositoryTarget,
+): Promise<Response | undefined> {
+  try {
+    return await send(deps, request, target)
+  } catch (err) {
+    if (err instanceof OciError) return undefined
+    throw err
+  }
 }
 
 async function send(

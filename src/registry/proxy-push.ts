@@ -54,8 +54,10 @@ export async function proxyPush(
       const message = `writer ${writer.name} broke off (${sent.reason}); push again`
       throw new OciError('BLOB_UPLOAD_INVALID', { message, status: 502 })
     }
-    if (isPush(request)) elsewhere.writers.took(repository, writer.name)
-    notePush(elsewhere, sent, request, target)
+    if (isPush(request)) {
+      elsewhere.writers.took(repository, writer.name)
+      notePush(elsewhere, sent, target)
+    }
     return sendAnswer(sent, request, { logger, signal })
   }
   throw noneLives(elsewhere, target, reasons)
@@ -127,13 +129,12 @@ async function sendAnswer(
 function notePush(
   { pushes }: Elsewhere,
   { status, headers }: Extract<Forwarded, { readonly kind: 'answer' }>,
-  { method }: ElsewhereRequest,
   target: RepositoryTarget,
 ): void {
   const digest = parseDigest(String(headers['docker-content-digest']))
-  if (target.kind !== 'manifest' || method !== 'PUT' || status !== 201 || digest === undefined)
-    return
-  pushes.note(target.repository, target.reference, digest)
+  if (status !== 201 || digest === undefined) return
+  pushes.note(target.repository, digest, digest)
+  if (target.kind === 'manifest') pushes.note(target.repository, target.reference, digest)
 }
 
 function isPush({ method }: ElsewhereRequest): boolean {

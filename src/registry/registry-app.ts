@@ -10,9 +10,9 @@ import { errorResponse } from './error-response.ts'
 import { listReferrers, listRepositories, listTags } from './listing-routes.ts'
 import { deleteManifest, getManifest, putManifest } from './manifest-routes.ts'
 import { refuseOtherRegistry } from './own-name.ts'
-import { proxyPing } from './proxy-push.ts'
-import { type IncomingRequest, passOn, readElsewhere } from './pass-on.ts'
+import { type IncomingRequest, passOn, passOnAbsent } from './pass-on.ts'
 import { parsePath, type Target } from './path.ts'
+import { proxyPing } from './proxy-push.ts'
 import {
   authorize,
   headerOf,
@@ -51,8 +51,8 @@ async function answer(deps: RegistryDeps, context: RegistryContext): Promise<Res
     if (caller === undefined) throw unauthorized()
     const answering = route(deps, { ...asked, caller }, target)
     return await answering.catch(async (err: unknown) => {
-      const elsewhere = isAbsent(err) && (await readElsewhere(deps, { ...asked, caller }, target))
-      if (elsewhere) return elsewhere
+      const answer = isAbsent(err) && (await passOnAbsent(deps, { ...asked, caller }, target))
+      if (answer) return answer
       throw err
     })
   } catch (err) {

@@ -2,13 +2,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Access, Action, Caller } from '../access/access.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import type { RepositoryName } from '../oci/name.ts'
+import type { Reference, RepositoryName } from '../oci/name.ts'
 import type { BlobLeases } from '../storage/blob-leases.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
-import type { ContentReader, ContentWriter } from '../storage/content.ts'
+import type { ContentReader, ContentWriter, StoredManifest } from '../storage/content.ts'
 import type { DamageReports } from '../storage/damage.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
+import type { ArrivingBlob } from './arriving-body.ts'
 import type { Elsewhere } from './elsewhere.ts'
 
 export interface RegistryDeps {
@@ -24,6 +26,8 @@ export interface RegistryDeps {
   readonly unableToSign: () => string | undefined
   /** Where pushes go that this node takes no part in. */
   readonly elsewhere: Elsewhere
+  /** What comes when a client asks for it; absent where the topology says so of nothing. */
+  readonly onRequest?: OnRequest | undefined
   /** Base URL of this node for clients, where the topology says it. */
   readonly endpoint?: string | undefined
   /** Whether a registry's name, `host[:port]` in lower case, is one of this mesh. */
@@ -33,6 +37,13 @@ export interface RegistryDeps {
   /** Bytes. */
   readonly maxManifestBytes: number
   readonly logger: Logger
+}
+
+export interface OnRequest {
+  /** The manifest that the mesh knows for the reference, where this node does not have it; undefined: it does, or none comes. */
+  manifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined>
+  /** A blob of an image that was asked for. */
+  blob(repository: RepositoryName, digest: Digest): ArrivingBlob | undefined
 }
 
 export interface RegistryRequest {

@@ -44,14 +44,15 @@ export function createScaleSource(
       onContent(node, self, bytes.length)
       return { kind: 'manifest', bytes, mediaType }
     },
-    blob: async (node, repository, digest, { offset, signal }) => {
+    blob: async (node, repository, digest, { offset, end, signal }) => {
       await clock.sleep(roundTripMs, { signal })
       const core = coreOf(node)
       if (core === undefined || !isConnected(node, self)) return unreachable
       if (!flow(topology, node, self).reads(repository)) return absent
       const stat = await core.content.statBlob(repository, digest)
       if (stat === undefined) return absent
-      const left = (sizes.get(digest) ?? 0) - offset
+      const size = sizes.get(digest) ?? 0
+      const left = Math.min(size, end ?? size) - offset
       return { kind: 'blob', offset, body: body(node, left, signal) }
     },
   }

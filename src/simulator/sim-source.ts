@@ -32,6 +32,13 @@ export interface SimSourceDeps {
   readonly signal: AbortSignal
 }
 
+interface SimAsk {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly offset: number
+  readonly end: number | undefined
+}
+
 type SimCore = NonNullable<SimPeer['core']>
 type Unreachable = { readonly kind: 'unreachable'; readonly reason: string }
 
@@ -68,12 +75,12 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
   async function readBlob(
     core: SimCore,
     node: NodeName,
-    { repository, digest, offset }: { repository: RepositoryName; digest: Digest; offset: number },
+    { repository, digest, offset, end }: SimAsk,
   ) {
     const stat = await core.content.statBlob(repository, digest)
     if (stat === undefined) return { kind: 'absent' } as const
     const bytes = nodes.get(node)?.disk.disk.blobs.get(digest) ?? new Uint8Array()
-    return { kind: 'blob', offset, body: slices(bytes.subarray(offset), node) } as const
+    return { kind: 'blob', offset, body: slices(bytes.subarray(offset, end), node) } as const
   }
 
   return {
@@ -84,12 +91,12 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
       if (!flow(topology, node, self).reads(repository)) return { kind: 'absent' }
       return ask(node, readManifest(core, repository, digest))
     },
-    blob: async (node, repository, digest, { offset }) => {
+    blob: async (node, repository, digest, { offset, end }) => {
       await wait()
       const core = reach(node)
       if (core === undefined || isCut()) return { kind: 'unreachable', reason: 'cut' }
       if (!flow(topology, node, self).reads(repository)) return { kind: 'absent' }
-      return ask(node, readBlob(core, node, { repository, digest, offset }))
+      return ask(node, readBlob(core, node, { repository, digest, offset, end }))
     },
   }
 

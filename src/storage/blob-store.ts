@@ -27,6 +27,8 @@ export interface BlobStore {
   pathOf(digest: Digest): string | undefined
   /** Opens the stage of this name, new or as far as an earlier one came. One owner at a time: the caller takes care. */
   stage(name: StageName): Promise<Stage>
+  /** The file of a stage, to be read while it grows; undefined where there is none. Absent when the store keeps no files. */
+  openStaged?(name: StageName): Promise<GrowingFile | undefined>
   /** Stages on disk that may be gone on with, in no order. */
   stages(): Promise<readonly StageStat[]>
   /** Stores bytes that are in memory already. @throws DIGEST_MISMATCH */
@@ -46,6 +48,13 @@ export const ONE_CALL_PREFIX = 'put-'
 
 export function oneCallStage(id: string): StageName {
   return `${ONE_CALL_PREFIX}${id}` as StageName
+}
+
+/** Goes on to be read when its stage has become a blob, and when it was discarded. */
+export interface GrowingFile {
+  /** At most `length` bytes from `at` on; empty where there are none yet. */
+  read(at: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
 }
 
 export interface StageStat {

@@ -6,7 +6,7 @@ import { isDigest, type RepositoryName } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
 import { conflictOf, type LoserTag } from '../record/losers.ts'
 import { keyText, type RecordKey } from '../record/tag-record.ts'
-import { hasPlatform, unitePlatforms } from '../topology/platforms.ts'
+import { coversPlatforms, hasPlatform, unitePlatforms } from '../topology/platforms.ts'
 import type { Platforms } from '../topology/topology.ts'
 import type { AdoptedTags } from './adopted-tags.ts'
 import type { BlobLeases } from './blob-leases.ts'
@@ -47,9 +47,14 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
   function show(tx: Transaction, key: RecordKey, digest: Digest, platforms: Platforms): boolean {
     const row = tx.get(ENTRY, keyText(key))
     if (visibleOf(historyOf(row))?.record.digest !== digest) return false
-    // What a person asked for is here, or was replaced.
-    if (tx.get(ASKED, keyText(key)) !== undefined) tx.delete(ASKED, keyText(key))
     const coverage = coverageOf(tx, key.repository, digest, { row, platforms })
+    const asked = tx.get(ASKED, keyText(key))
+    // What was asked for is here, or was replaced. `all` meant whatever may come, which is what came.
+    const isOpen =
+      asked?.digest === digest &&
+      asked.platforms !== 'all' &&
+      !coversPlatforms(coverage, asked.platforms)
+    if (asked !== undefined && !isOpen) tx.delete(ASKED, keyText(key))
     if (row?.held?.digest === digest && isEqual(row.held.coverage, coverage)) return true
     if (row?.held?.digest !== digest) adopted.keep(tx, key.repository, key.reference, row?.held)
     ledger.hold(tx, key, { digest, coverage })
@@ -87,7 +92,7 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
         return show(tx, key, digest, platforms)
       }),
 
-    drop: (key) =>
+    drop: (key, { asReader = false } = {}) =>
       index.transact((tx) => {
         const { repository, reference } = key
         const row = tx.get(ENTRY, keyText(key))
@@ -105,6 +110,7 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
         adopted.keep(tx, repository, reference, row.held)
         ledger.hold(tx, key, undefined)
         if (!isDigest(reference)) rows.removeTag(tx, repository, reference)
+        if (asReader) rows.orphan(tx, repository, row.held.digest)
         tx.afterCommit(() => events.emit({ kind: 'visible-changed', key }))
       }),
 

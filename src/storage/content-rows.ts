@@ -44,6 +44,8 @@ export interface ContentRows {
     digest: Digest,
     options?: { readonly sinceMs?: number | undefined },
   ): boolean
+  /** Being pushed by digest keeps it no more. */
+  orphan(tx: Transaction, repository: RepositoryName, digest: Digest): void
   /** It was pushed by digest, for its own sake. */
   keepByDigest(tx: Transaction, repository: RepositoryName, digest: Digest): void
   /** @returns whether the repository did not have it. */
@@ -141,6 +143,10 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
       tx.delete(UNUSED, key)
       links.remove(tx, revisionLinkPath(repository, digest))
       return true
+    },
+    orphan: (tx, repository, digest) => {
+      if (tx.get(MANIFEST, pairKey(repository, digest)) === undefined) return
+      leave(tx, repository, digest, undefined, true)
     },
     keepByDigest: (tx, repository, digest) => {
       const key = pairKey(repository, digest)

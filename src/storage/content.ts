@@ -140,8 +140,11 @@ export interface ContentKeeper {
   commitPulled(image: PulledImage): Promise<void>
   /** Shows what the newest record names, where the repository has it complete for these platforms. @returns whether it is shown now. */
   show(key: RecordKey, platforms?: Platforms): Promise<boolean>
-  /** Applies a delete: the node serves the reference no more. */
-  drop(key: RecordKey): Promise<void>
+  /**
+   * Applies a delete: the node serves the reference no more. `asReader`: it may not write the repository, so that the image has no
+   * other reason to be here that was pushed by digest too, unless a policy asks for it.
+   */
+  drop(key: RecordKey, options?: { readonly asReader?: boolean }): Promise<void>
   /**
    * From now on these losers of the key are served under their tags, and no others: those that are here. @returns those that
    * are not.

@@ -16,6 +16,8 @@ export interface DeleteNotes {
 /** All of them are durable when their promise resolves. @throws INDEX_WRITE_FAILED, INDEX_REOPENING */
 export interface DeleteRows {
   of(repository: RepositoryName): Promise<DeleteNotes>
+  /** Repositories whose deletes wait for a person. */
+  heldUp(): Promise<readonly RepositoryName[]>
   /** Before they are applied: what was taken and not noted would count for nothing. */
   take(repository: RepositoryName, dueAtMs: ReadonlyMap<Tag, number>): Promise<void>
   /** @returns false where they wait already */
@@ -61,6 +63,19 @@ export function createDeleteRows({ index }: { readonly index: IndexDb }): Delete
     }
   }
 
+  async function deleteAll<V>(
+    table: Table<V>,
+    repository: RepositoryName,
+    tags: readonly Tag[],
+  ): Promise<void> {
+    for (let at = 0; at < tags.length; at += ROWS_AT_ONCE) {
+      await index.transact((tx) => {
+        for (const tag of tags.slice(at, at + ROWS_AT_ONCE))
+          tx.delete(table, pairKey(repository, tag))
+      })
+    }
+  }
+
   return {
     of: async (repository) => {
       const heldUpSinceMs = index.get(HELD_UP, repository)?.sinceMs
@@ -69,6 +84,13 @@ export function createDeleteRows({ index }: { readonly index: IndexDb }): Delete
         confirmed: await rowsOf(CONFIRMED, repository),
         taken: await rowsOf(TAKEN, repository),
       }
+    },
+    heldUp: async () => {
+      const names: RepositoryName[] = []
+      for await (const page of pagesOf(index, HELD_UP, { limit: PAGE })) {
+        names.push(...page.map(([name]) => name as RepositoryName))
+      }
+      return names
     },
     take: (repository, dueAtMs) => putAll(TAKEN, repository, dueAtMs),
     holdUp: (repository, sinceMs) =>
@@ -82,17 +104,9 @@ export function createDeleteRows({ index }: { readonly index: IndexDb }): Delete
       await index.transact((tx) => tx.delete(HELD_UP, repository))
     },
     forget: async (repository, { isHeldUp, confirmed, taken }) => {
-      const rows = [
-        ...(isHeldUp ? [[HELD_UP, repository] as const] : []),
-        ...[...confirmed].map((tag) => [CONFIRMED, pairKey(repository, tag)] as const),
-        ...[...taken].map((tag) => [TAKEN, pairKey(repository, tag)] as const),
-      ]
-      for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
-        await index.transact((tx) => {
-          for (const [table, key] of rows.slice(at, at + ROWS_AT_ONCE))
-            tx.delete(table as Table<unknown>, key)
-        })
-      }
+      if (isHeldUp) await index.transact((tx) => tx.delete(HELD_UP, repository))
+      await deleteAll(CONFIRMED, repository, [...confirmed])
+      await deleteAll(TAKEN, repository, [...taken])
     },
   }
 }

@@ -88,6 +88,18 @@ export async function openDiskBlobStore({ directory }: DiskBlobStoreOptions): Pr
     readAll: (digest) => absent(readFile(pathOf(digest))),
     pathOf,
     stage: (name) => openDiskStage({ path: join(staging, name), name, place, hashes, earlySync }),
+    openStaged: async (name) => {
+      const file = await absent(open(join(staging, name), 'r'))
+      return (
+        file && {
+          read: async (at, length) => {
+            const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, at)
+            return buffer.subarray(0, bytesRead)
+          },
+          close: () => file.close(),
+        }
+      )
+    },
     stages: async () => {
       const names = (await readdir(staging)).filter((name) => !name.startsWith(ONE_CALL_PREFIX))
       const found = await Promise.all(names.map((name) => statStage(join(staging, name), name)))

@@ -120,6 +120,13 @@ export interface CursorRow {
   readonly again?: number
 }
 
+/** What was asked for beyond what the topology brings. */
+export interface AskedRow {
+  readonly digest: Digest
+  /** Of an index, which images. */
+  readonly platforms: 'all' | readonly string[]
+}
+
 export interface ParkedRow {
   readonly bytes: Uint8Array
   /** Name of the node that handed it over. */
@@ -216,7 +223,7 @@ export const RENUMBER = table<RenumberRow>('renumber')
 export const GONE = table<GoneRow>('gone')
 export const UPLOAD = table<UploadRow>('upload')
 export const JOB = table<JobRow>('job')
-export const ASKED = table<Digest>('asked')
+export const ASKED = table<AskedRow>('asked')
 export const PAUSE = table<readonly Pause[]>('pause')
 export const HELD_UP = table<HeldUpRow>('heldup')
 export const CONFIRMED = table<string>('confirmed')

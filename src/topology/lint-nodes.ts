@@ -10,14 +10,13 @@ const MAX_NAMED = 8
 export function lintNodes(topology: Topology, findings: Add): void {
   const reached = reachedByWriters(topology)
   for (const name of topology.nodes.keys()) {
-    const linked = topology.groups.filter(
-      ({ senders, receivers }) => senders.includes(name) || receivers.includes(name),
-    )
     if (!reached.has(name) && topology.nodes.size > 1) {
-      const message =
-        linked.length === 0
-          ? `no link reaches node ${name}`
-          : `no chain of links leads from a writer to node ${name}: nothing ever comes there`
+      const isLinked = topology.groups.some(
+        ({ senders, receivers }) => senders.includes(name) || receivers.includes(name),
+      )
+      const message = isLinked
+        ? `no chain of links leads from a writer to node ${name}: nothing ever comes there`
+        : `no link reaches node ${name}`
       findings.add(['nodes', name], message, {
         severity: 'warning',
         atKey: true,
@@ -56,10 +55,13 @@ function reachedByWriters({ groups, origins }: Topology): ReadonlySet<NodeName> 
   const isLinked = (name: NodeName) =>
     groups.some(({ senders, receivers }) => senders.includes(name) || receivers.includes(name))
   const reached = new Set(origins.flatMap(({ writers }) => writers).filter(isLinked))
+  const closed = new Set(groups)
   // Grows while it is walked.
   for (const name of reached) {
-    for (const { senders, receivers } of groups) {
-      if (senders.includes(name)) for (const to of receivers) reached.add(to)
+    for (const group of closed) {
+      if (!group.senders.includes(name)) continue
+      closed.delete(group)
+      for (const to of group.receivers) reached.add(to)
     }
   }
   return reached
@@ -71,19 +73,28 @@ function lintSources({ nodes, groups, origins }: Topology, findings: Add): void 
   const dependent = new Map<NodeName, NodeName[]>()
   for (const name of nodes.keys()) {
     if (writers.has(name)) continue
-    const sources = new Set(
-      groups
-        .filter(({ receivers }) => receivers.includes(name))
-        .flatMap(({ senders }) => senders.filter((one) => one !== name)),
-    )
-    const [only] = sources
-    if (only === undefined || sources.size > 1) continue
+    const only = onlySource(groups, name)
+    if (only === undefined) continue
     dependent.set(only, [...(dependent.get(only) ?? []), name])
   }
   if (dependent.size === 0) return
   const parts = [...dependent].map(([source, names]) => `${listText(names)} from ${source}`)
   const message = `nodes with one source alone: ${parts.join('; ')}. While it is down nothing new comes there`
   findings.add(['links'], message, { severity: 'note', atKey: true, lint: 'single-source' })
+}
+
+/** Undefined: there is none, or more than one. */
+function onlySource(groups: Topology['groups'], name: NodeName): NodeName | undefined {
+  let only: NodeName | undefined
+  for (const { senders, receivers } of groups) {
+    if (!receivers.includes(name)) continue
+    for (const sender of senders) {
+      if (sender === name || sender === only) continue
+      if (only !== undefined) return undefined
+      only = sender
+    }
+  }
+  return only
 }
 
 export function listText(names: readonly string[]): string {

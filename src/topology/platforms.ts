@@ -11,6 +11,17 @@ export function unitePlatforms(
   return [...new Set([...a, ...b])].sort()
 }
 
+/** What is in both; undefined = nothing. */
+export function commonPlatforms(a: Platforms, b: Platforms): Platforms | undefined {
+  if (a === 'all') return b
+  if (b === 'all') return a
+  const common = [
+    ...a.filter((one) => hasPlatform(b, one)),
+    ...b.filter((one) => hasPlatform(a, one)),
+  ]
+  return common.length === 0 ? undefined : [...new Set(common)].sort()
+}
+
 /** Whether `held` has all that `wanted` asks for. */
 export function coversPlatforms(held: Platforms, wanted: Platforms): boolean {
   if (held === 'all') return true

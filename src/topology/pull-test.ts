@@ -20,7 +20,7 @@ export function pullLines(
     return [{ ok: false, text: `expected REPOSITORY:TAG under pull.image; got ${pull.image}` }]
   }
   const ways = waysOf(topology, image)
-  const gone = down as unknown as readonly NodeName[]
+  const gone = down as NodeName[]
   const writers = writersOf(topology, image.repository)
   if (writers.length === 0) {
     const text = `no entry of origins matches ${image.repository}`

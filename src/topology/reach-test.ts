@@ -44,7 +44,7 @@ export function reachLines(topology: Topology, test: ReachTest): readonly TestLi
     ...named,
     from: from as NodeName,
     ...(platform === undefined ? {} : { platform }),
-    down: (down ?? []) as unknown as readonly NodeName[],
+    down: (down ?? []) as NodeName[],
   }
   const reaches = reachOf(topology, question)
   const asked: Asked = { topology, question, reaches }

@@ -101,7 +101,7 @@ export function pathText({ reaches: { ways } }: Asked, path: readonly NodeName[]
     .join(' -> ')
 }
 
-export function linkText(number: number): string {
+function linkText(number: number): string {
   return `links[${number}]`
 }
 
@@ -119,13 +119,16 @@ function unboundedText({ topology, reaches }: Asked, path: readonly NodeName[]):
     if (demand === undefined || !isHeld || delayOf(demand, timeZone) !== undefined) continue
     const holding = demand.policies.filter(({ mode }) => mode === 'eager' || mode === 'scheduled')
     if (holding.length === 0) return `${node} reads back as a writer, and no policy sets slo.lag`
+    if (demand.windows !== undefined) {
+      return `the windows of ${policiesText(holding)} at ${node} are too many to look at`
+    }
     return `${policiesText(holding)} sets no slo.lag for ${node}`
   }
   return 'no policy on its way sets slo.lag'
 }
 
 /** `policy dev is lazy` */
-export function modesText({ demand }: Reach, modes: readonly Policy['mode'][]): string {
+function modesText({ demand }: Reach, modes: readonly Policy['mode'][]): string {
   const named = (demand?.policies ?? []).filter(({ mode }) => modes.includes(mode))
   return `${policiesText(named)} is ${[...new Set(named.map(({ mode }) => mode))].join(', ')}`
 }
@@ -173,7 +176,7 @@ function platformText(platforms: Platforms): string {
   return platforms === 'all' ? 'all platforms' : platforms.join(', ')
 }
 
-export function policiesText(policies: readonly Pick<Policy, 'name'>[]): string {
+function policiesText(policies: readonly Pick<Policy, 'name'>[]): string {
   const names = [...new Set(policies.map(({ name }) => name))]
   return `${names.length === 1 ? 'policy' : 'policies'} ${names.join(', ')}`
 }

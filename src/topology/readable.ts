@@ -12,8 +12,8 @@ export interface ReadableParts {
   readonly document: TopologyDocument
   /** A path in `document` -> the path in the file: list entries that nobody can read are left out. */
   placeOf(path: Path): Path
-  /** Whether the path in `document` leads into an entry that the schema refused: it is not all that was written. */
-  isStandIn(path: Path): boolean
+  /** Whether what there is to say of a path in `document` hangs on what the schema refused: it is not all that was written. */
+  isDoubtful(path: Path): boolean
 }
 
 /** Stand-ins keep the names of nodes and policies known, whatever is wrong inside. */
@@ -50,9 +50,16 @@ export function readableParts(value: unknown, issues: readonly z.core.$ZodIssue[
       const place = typeof entry === 'number' ? places[String(section)]?.[entry] : undefined
       return [section, place ?? entry, ...inside]
     },
-    isStandIn: ([section, name]) =>
-      section === 'policies' && refused.has(`policies ${String(name)}`),
+    isDoubtful: ([section, name, key]) =>
+      (section === 'policies' && refused.has(`policies ${String(name)}`)) ||
+      // Without the section nobody is known, and that it is missing has been said.
+      (section === 'links' && key === 'policies' && !isMap(at(rest, ['policies']))) ||
+      !isMap(at(rest, ['nodes'])),
   }
+}
+
+function isMap(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function named<T>(schema: z.ZodType<T>, section: unknown, standIn: T): Record<string, T> {

@@ -6,6 +6,7 @@ import { at } from './readable.ts'
 interface Part {
   readonly properties?: Readonly<Record<string, Part>>
   readonly additionalProperties?: Part | boolean
+  readonly required?: readonly string[]
   readonly items?: Part
   readonly anyOf?: readonly Part[]
   readonly oneOf?: readonly Part[]
@@ -48,7 +49,7 @@ function inside(part: Part, step: PropertyKey, value: unknown): readonly Part[] 
   })
 }
 
-/** Of alternatives those whose constants the value has; all of them, where it has none of any. */
+/** Of alternatives those whose constants the value has, and of these the ones that most of its keys speak for. */
 function meant(parts: readonly Part[], value: unknown): readonly Part[] {
   return parts.flatMap((part) => {
     const options = part.anyOf ?? part.oneOf
@@ -59,7 +60,15 @@ function meant(parts: readonly Part[], value: unknown): readonly Part[] {
           constant === undefined || (at(value, [key]) ?? otherwise) === constant,
       ),
     )
-    return meant(fitting.length === 0 ? options : fitting, value)
+    const some = fitting.length === 0 ? options : fitting
+    const votes = some.map(
+      ({ required = [] }) => required.filter((key) => at(value, [key]) !== undefined).length,
+    )
+    const most = Math.max(...votes)
+    return meant(
+      some.filter((_, number) => votes[number] === most),
+      value,
+    )
   })
 }
 

@@ -63,7 +63,7 @@ export function readTopology(text: string): TopologyReading {
   const rest = readableParts(extended.value, parse.error.issues)
   crossCheck(rest.document, compile(rest.document), {
     add: (path, message, options) => {
-      if (!rest.isStandIn(path)) own.add(rest.placeOf(path), message, options)
+      if (!rest.isDoubtful(path)) own.add(rest.placeOf(path), message, options)
     },
   })
   return { findings: findings.list() }

@@ -1,5 +1,5 @@
 /**
- * Keeps all transfers from one node together within the limit of the link: whoever has bytes to take waits for its turn.
+ * Keeps all transfers from one node together within the limit of the link: whoever asks for bytes waits for its turn first.
  * Small content goes ahead of large, which still gets a part.
  */
 import { reasonOf } from '../lib/abort.ts'
@@ -11,15 +11,18 @@ import type { NodeName } from '../topology/topology.ts'
 
 export interface Pacer {
   /**
-   * Waits until the bytes may go on. Order: small before large, then first come, first served.
+   * Waits until bytes may be asked for. Order: small before large, then first come, first served.
+   * @returns how many: all of what is small, of what is large a piece, so that others get their turn soon
    * @throws LinkClosedError; the signal's reason
    */
   take(
     bytes: number,
     options: { readonly isSmall: boolean; readonly signal: AbortSignal },
-  ): Promise<void>
-  /** Bytes to take at once at most, so that others get their turn soon. */
-  pieceBytes(): number
+  ): Promise<number>
+  /** Of what was taken, so many bytes have come, or nobody waits for them any more. */
+  arrived(bytes: number): void
+  /** Of what was taken, so many bytes were not sent. */
+  giveBack(bytes: number): void
   /** Why nothing may be asked for now; undefined where it may. */
   closure(): LinkClosedError | undefined
 }
@@ -38,18 +41,18 @@ export class LinkClosedError extends EntrepotError {
   }
 }
 
-/** Time that was not used is made up for, milliseconds at most: timers are late on a busy node. 2 % of ten seconds. */
-const BURST_MS = 200
-/** A piece takes so long on the link, milliseconds: what is small waits for one at most. */
-const PIECE_MS = 50
-/** Bytes: smaller ones would cost more than they bring, larger ones do not come from a socket. */
-const [LEAST_PIECE, GREATEST_PIECE] = [1_024, 65_536]
+/** Time that was not used is made up for, milliseconds at most: timers are late on a busy node. 1 % of ten seconds. */
+const BURST_MS = 100
+/** A piece takes so long on the link, milliseconds: what is small waits for one at most. 2.5 % of ten seconds. */
+const PIECE_MS = 250
+/** Bytes: the headers of a smaller one would count, and a larger one gains nothing. */
+const [LEAST_PIECE, GREATEST_PIECE] = [8_192, 4_194_304]
 /** Bytes of small content that may overtake one byte of large content that waits: it gets a fifth at least. */
 const OVERTAKING = 4
 
 interface Ask {
   readonly bytes: number
-  go(): void
+  go(bytes: number): void
   fail(err: Error): void
 }
 
@@ -68,29 +71,44 @@ export function createPacer({ from, limit, clock }: PacerDeps): Pacer {
   /** In force since `atMs`; Infinity: no limit. */
   let bytesPerMs = Number.POSITIVE_INFINITY
   let atMs = clock.now()
+  /** Bytes that were taken and have not come yet. */
+  let underWay = 0
   let overtaken = 0
   let isRunning = false
 
   function refill(): void {
     const now = clock.now()
+    const wasFree = bytesPerMs === Number.POSITIVE_INFINITY
     // A clock that was set back gives nothing, and one that was set forward no more than the burst.
     if (now > atMs) credit += (now - atMs) * bytesPerMs
     atMs = now
     bytesPerMs = (limit.at(now) ?? Number.POSITIVE_INFINITY) / 8_000
     const isFree = bytesPerMs === Number.POSITIVE_INFINITY
     credit = isFree ? bytesPerMs : Math.min(credit, bytesPerMs * BURST_MS)
+    // What was asked for while there was no limit comes now.
+    if (wasFree && !isFree) credit -= underWay
+  }
+
+  /** Bytes of a large transfer that may be asked for at once. */
+  function pieceOf({ bytes }: Ask): number {
+    // It is paid when the rate changes: what comes after that goes by the other rate.
+    const ms = Math.min(PIECE_MS, limit.changesAt(atMs) - atMs)
+    const piece = Math.ceil(Math.max(LEAST_PIECE, bytesPerMs * ms))
+    return Math.min(bytes, piece, GREATEST_PIECE)
   }
 
   function grant(): void {
     const [[first], [waiting]] = [small, large]
-    const isSmall =
-      first !== undefined && (waiting === undefined || overtaken < OVERTAKING * waiting.bytes)
+    const piece = waiting === undefined ? 0 : pieceOf(waiting)
+    const isSmall = first !== undefined && (waiting === undefined || overtaken < OVERTAKING * piece)
     const ask = isSmall ? first : waiting
     if (ask === undefined) return
-    if (large.size === 0) overtaken = 0
-    else overtaken = Math.max(0, overtaken + (isSmall ? ask.bytes : -OVERTAKING * ask.bytes))
-    credit -= ask.bytes
-    ask.go()
+    const bytes = isSmall ? ask.bytes : piece
+    if (waiting === undefined) overtaken = 0
+    else overtaken = Math.max(0, overtaken + (isSmall ? bytes : -OVERTAKING * bytes))
+    credit -= bytes
+    underWay += bytes
+    ask.go(bytes)
   }
 
   async function run(): Promise<void> {
@@ -130,9 +148,9 @@ export function createPacer({ from, limit, clock }: PacerDeps): Pacer {
         }
         const ask: Ask = {
           bytes,
-          go: () => {
+          go: (granted) => {
             leave()
-            resolve()
+            resolve(granted)
           },
           fail: (err) => {
             leave()
@@ -143,9 +161,12 @@ export function createPacer({ from, limit, clock }: PacerDeps): Pacer {
         line.add(ask)
         if (!isRunning) void run()
       }),
-    pieceBytes: () => {
-      const bits = limit.at(clock.now()) ?? Number.POSITIVE_INFINITY
-      return Math.ceil(Math.min(GREATEST_PIECE, Math.max(LEAST_PIECE, (bits / 8_000) * PIECE_MS)))
+    arrived: (bytes) => {
+      underWay = Math.max(0, underWay - bytes)
+    },
+    giveBack: (bytes) => {
+      credit += bytes
+      underWay = Math.max(0, underWay - bytes)
     },
     closure: () => {
       const now = clock.now()

@@ -27,6 +27,8 @@ export interface PushForwarderOptions {
 
 /** The answer must come so soon after the last byte of the request, milliseconds: a writer hashes and syncs a large layer before. */
 const ANSWER_TIMEOUT_MS = 120_000
+/** What reads is answered from an index, milliseconds: who hangs for longer is passed over. */
+const READ_TIMEOUT_MS = 10_000
 /** No byte of an answer for so long, milliseconds: the writer or the link is gone. */
 const IDLE_TIMEOUT_MS = 60_000
 /** A node that is up says so at once, milliseconds. */
@@ -52,15 +54,24 @@ export function createPushForwarder(
     let isBegun = false
     let isClientGone = false
     /** Read only once there is a connection: what was not reached has cost the client nothing. */
-    async function* reading() {
+    async function* reading(source: AsyncIterator<Uint8Array>) {
       isBegun = true
       try {
-        yield* body?.() ?? []
-      } catch (err) {
-        isClientGone = true
-        throw err
+        for (;;) {
+          const next = await source.next().catch((err: unknown) => {
+            isClientGone = true
+            throw err
+          })
+          if (next.done === true) return
+          yield next.value
+        }
+      } finally {
+        await source.return?.()
       }
     }
+    const source = body?.()[Symbol.asyncIterator]()
+    const stream =
+      source === undefined ? null : Readable.from(reading(source), { objectMode: false })
     try {
       const answer = await request(`${endpoint}${path}`, {
         dispatcher: agents.to(name),
@@ -70,7 +81,8 @@ export function createPushForwarder(
           ...forwardedHeaders(headers, { address, scheme }),
           [PASSED_BY_HEADER]: deps.self,
         },
-        body: body === undefined ? null : Readable.from(reading(), { objectMode: false }),
+        body: stream,
+        headersTimeout: method === 'GET' || method === 'HEAD' ? READ_TIMEOUT_MS : ANSWER_TIMEOUT_MS,
         signal,
       })
       answer.body.once('close', over)

@@ -91,8 +91,10 @@ export function createRegistryClient({
         return unreachable(messageOf(err))
       }
     },
-    blob: async (node, repository, digest, { offset, signal }) => {
-      const range: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {}
+    blob: async (node, repository, digest, { offset, end, signal }) => {
+      const last = end === undefined ? '' : end - 1
+      const isPart = offset > 0 || end !== undefined
+      const range: Record<string, string> = isPart ? { range: `bytes=${offset}-${last}` } : {}
       const answer = await get(node, `/v2/${repository}/blobs/${digest}`, range, signal)
       if ('kind' in answer) return answer
       const from = answer.statusCode === 200 ? 0 : startOf(answer.headers['content-range'])

@@ -30,6 +30,8 @@ export interface BlobAnswer {
 export interface BlobAsk {
   /** First byte that is asked for. */
   readonly offset: number
+  /** The byte after the last one that is asked for; absent: all to the end. A holder may ignore it. */
+  readonly end?: number
   /** Bytes of the whole blob, where the caller knows. */
   readonly size?: number
   readonly signal: AbortSignal

@@ -45,8 +45,8 @@ export interface DueKeysDeps {
 const LOOK_MS = 60_000
 /** And one repository so often at the most, milliseconds: what is due meanwhile goes together. */
 const PAUSE_MS = 1_000
-/** More for each entry of it, milliseconds: a look costs some 50 µs an entry, and so a twentieth of the time at most. */
-const PAUSE_PER_ENTRY_MS = 1
+/** More for each entry of it, milliseconds: a look costs some 100 µs an entry, and so a twentieth of the time at most. */
+const PAUSE_PER_ENTRY_MS = 2
 /** After a look that failed, milliseconds: nothing can be written, or the index opens anew. */
 const RETRY_MS = 10_000
 
@@ -95,6 +95,12 @@ export function createDueKeys({ deletes, events, clock, nowMs, logger }: DueKeys
   }
 
   async function run(): Promise<void> {
+    try {
+      // Also those of which nothing waits any more: by the topology of now nothing may be deleted there.
+      for (const repository of await deletes.heldUp()) note(repository, nowMs())
+    } catch (err) {
+      logger.warn({ err }, 'deletes that wait for a person not looked up')
+    }
     while (!signal.aborted) {
       const [repository, left] = first(nowMs())
       if (repository === undefined || left > 0) await nap.take(Math.max(1, left), { signal })

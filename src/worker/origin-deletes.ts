@@ -47,6 +47,8 @@ export interface Applied {
 }
 
 export interface OriginDeletes {
+  /** Repositories whose deletes waited for a person when the node ended, or went by another topology. @throws INDEX_REOPENING */
+  heldUp(): Promise<readonly RepositoryName[]>
   /** @throws INDEX_REOPENING */
   of(repository: RepositoryName): Promise<RepositoryDeletes>
   /** Applies what is due. @throws the signal's reason, INDEX_WRITE_FAILED, INDEX_REOPENING */
@@ -93,11 +95,13 @@ export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
     const inOrder = found.toSorted((a, b) => isByDigest(a) - isByDigest(b))
     for (let at = 0; at < inOrder.length; at += DROPS_AT_ONCE) {
       signal.throwIfAborted()
-      await Promise.all(inOrder.slice(at, at + DROPS_AT_ONCE).map(({ key }) => content.drop(key)))
+      const some = inOrder.slice(at, at + DROPS_AT_ONCE)
+      await Promise.all(some.map(({ key }) => content.drop(key, { asReader: true })))
     }
   }
 
   return {
+    heldUp: rows.heldUp,
     of: async (repository) => {
       const { look, judged } = await judge(repository)
       const { heldUpSinceMs } = look.notes

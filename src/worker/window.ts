@@ -4,7 +4,7 @@ import type { Schedule, WindowState } from '../topology/schedule.ts'
 
 export interface Window {
   now(): WindowState
-  /** Aborted when it closes; `[Symbol.dispose]` ends the watch. */
+  /** Aborted when it closes after it was open; `[Symbol.dispose]` ends the watch. */
   watch(): { readonly signal: AbortSignal } & Disposable
 }
 
@@ -32,8 +32,12 @@ export function createWindow(
   }
 
   async function run(closing: AbortController, over: AbortSignal): Promise<void> {
-    for (let state = now(); state.isOpen; state = now()) {
-      const leftMs = Math.min(state.untilMs - clock.now(), LOOK_MS)
+    // Before it opens nothing has to stop: manifests may come.
+    let wasOpen = false
+    for (let state = now(); state.isOpen || !wasOpen; state = now()) {
+      wasOpen ||= state.isOpen
+      const changesMs = state.isOpen ? state.untilMs : state.opensMs
+      const leftMs = Math.min(changesMs - clock.now(), LOOK_MS)
       await clock.sleep(Math.max(1, leftMs), { signal: over })
     }
     closing.abort(new DOMException('its window closed', 'AbortError'))

@@ -7,9 +7,11 @@ import { eventually } from '../helpers/eventually.ts'
 import { makeDockerImage, type TestManifest } from '../helpers/images.ts'
 import { type MeshProcess, startMesh } from '../helpers/mesh-process.ts'
 import { arrival, hostOf } from '../helpers/pair.ts'
-import { pushImage } from '../helpers/registry-calls.ts'
+import { reservePort } from '../helpers/ports.ts'
+import { digestAt, pushImage } from '../helpers/registry-calls.ts'
 import { SNAPSHOTS, startContainerd } from './containerd.ts'
 import { startDocker } from './docker-daemon.ts'
+import { startPasswordFront } from './password-front.ts'
 import { createPodman } from './podman.ts'
 import { run, temporaryDirectory, testWith } from './programs.ts'
 import { makeRealImage } from './real-image.ts'
@@ -147,3 +149,80 @@ for (const way of WAYS) {
     },
   )
 }
+
+/** The hub stands behind a server that asks for a password; the edge serves nobody without an account. */
+async function startBehindPassword() {
+  await using building = new AsyncDisposableStack()
+  const mesh = building.use(await startMesh({ text: topologyWith('proxy') }, { start: [] }))
+  const [hub, edge] = [mesh.node('hub'), mesh.node('edge')]
+  const behind = building.use(await reservePort())
+  const front = building.use(
+    await startPasswordFront({
+      port: Number(new URL(hub.url).port),
+      behind: behind.port,
+      user: 'ci',
+      password: 'secret',
+    }),
+  )
+  await hub.start({ flags: ['--listen', `127.0.0.1:${behind.port}`, '--anonymous', 'push'] })
+  await edge.start({ flags: ['--anonymous', 'none'] })
+  await eventually(async () => {
+    const { neighbours } = await statusOf(edge)
+    return neighbours.every(({ state }) => state === 'up')
+  })
+  const parts = building.move()
+  return {
+    front,
+    /** Where the hub answers without a password. */
+    hubUrl: `http://127.0.0.1:${behind.port}`,
+    /** Another host than the hub's: credentials do not follow from one to the other. */
+    edgeHost: `localhost:${new URL(edge.url).port}`,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+testWith(['skopeo'])('skopeo pushes through an edge with the password of a writer', async () => {
+  await using rig = await startBehindPassword()
+  await using scratch = await temporaryDirectory()
+  const image = makeDockerImage('skopeo', { layerBytes: 300_000 })
+  const dir = join(scratch.path, 'image')
+  await writeDir(dir, image)
+  const copy = (password: string) =>
+    run('skopeo', [
+      '--insecure-policy',
+      'copy',
+      '--preserve-digests',
+      '--dest-tls-verify=false',
+      '--dest-creds',
+      `ci:${password}`,
+      `dir:${dir}`,
+      `docker://${rig.edgeHost}/demo/app:v1`,
+    ])
+  await expect(copy('wrong')).rejects.toThrow('unauthorized')
+  await copy('secret')
+  expect(await digestAt(rig.hubUrl, 'demo/app', 'v1')).toBe(image.digest)
+  expect(rig.front.admitted()).toBeGreaterThan(0)
+})
+
+testWith(['docker', 'dockerd'], { root: true })(
+  'docker logs in at an edge with the password of a writer, and pushes',
+  async ({ skip }) => {
+    await using engine = await startDocker()
+    if (engine.unavailable !== undefined) return skip(engine.unavailable)
+    await using rig = await startBehindPassword()
+    await using scratch = await temporaryDirectory()
+    await writeFile(join(scratch.path, 'hello'), 'from docker\n')
+    const tar = join(scratch.path, 'root.tar')
+    await run('tar', ['-C', scratch.path, '-cf', tar, 'hello'])
+    const pushed = `${rig.edgeHost}/demo/app:v1`
+    await engine.docker('import', tar, pushed)
+    await expect(engine.docker('push', pushed)).rejects.toThrow('no basic auth credentials')
+    await expect(engine.docker('login', '-u', 'ci', '-p', 'wrong', rig.edgeHost)).rejects.toThrow(
+      '401',
+    )
+    await engine.docker('login', '-u', 'ci', '-p', 'secret', rig.edgeHost)
+    const output = await engine.docker('push', pushed)
+    const digest = await digestAt(rig.hubUrl, 'demo/app', 'v1')
+    expect(output).toContain(`v1: digest: ${digest}`)
+  },
+)

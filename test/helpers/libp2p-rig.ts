@@ -19,7 +19,12 @@ export interface Libp2pRig extends NetworkRig {
   nodeAt(
     name: string,
     neighbours: readonly string[],
-    options: { readonly listen?: string; readonly addresses?: Readonly<Record<string, string>> },
+    options: {
+      readonly listen?: string
+      readonly addresses?: Readonly<Record<string, string>>
+      /** Who hears announcements. Default: all neighbours. */
+      readonly members?: readonly string[]
+    },
   ): Promise<Network>
   /** Started, and answers each frame of ECHO with itself. */
   echoAt(name: string, neighbours: readonly string[]): Promise<Network>
@@ -57,7 +62,11 @@ export function identityOf(name: string): Identity {
 export function createLibp2pRig(): Libp2pRig {
   const started = new Map<string, Network>()
   const parts = new AsyncDisposableStack()
-  const nodeAt: Libp2pRig['nodeAt'] = async (name, neighbours, { listen, addresses = {}, members = neighbours }) => {
+  const nodeAt: Libp2pRig['nodeAt'] = async (
+    name,
+    neighbours,
+    { listen, addresses = {}, members = neighbours },
+  ) => {
     const allowed = new Set<string>(neighbours.map((one) => identityOf(one).peerId))
     const network = await createLibp2pNetwork(
       {

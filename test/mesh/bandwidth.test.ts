@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { jobsOf, recordsOf } from '../helpers/admin-calls.ts'
+import { jobsOf, recordsOf, statusOf } from '../helpers/admin-calls.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { makeImage, type TestManifest } from '../helpers/images.ts'
 import { startMesh } from '../helpers/mesh-process.ts'
@@ -41,6 +41,8 @@ async function arrival(node: NodeProcess, tag: string, image: TestManifest): Pro
 test('two transfers at once keep to 8 Mbit together, and a small image overtakes them', async () => {
   await using mesh = await startMesh({ text: star('{ down: 8Mbit }') })
   const [hub, eu] = [mesh.node('hub'), mesh.node('eu')]
+  expect((await statusOf(eu)).neighbours).toMatchObject([{ name: 'hub', limit: 8_000_000 }])
+  expect(await metricsOf(eu)).toContain('entrepot_link_limit_bits{source="hub"} 8000000')
   const large = makeImage('large', { layers: 2, layerBytes: 4 * MIB })
   const small = makeImage('small', { layers: 1, layerBytes: 1_024 })
   await pushImage(hub.url, 'demo/app', 'large', large)
@@ -99,8 +101,13 @@ test('a node asks the neighbour that holds an image before the hub where its lin
 })
 
 /** Bytes of blobs that came from each neighbour. */
-async function fetchedFrom({ url }: NodeProcess): Promise<ReadonlyMap<string, number>> {
-  const text = await (await fetch(`${url}/metrics`)).text()
-  const rows = text.matchAll(/^entrepot_fetched_bytes_total\{source="([^"]+)"\} (\d+)$/gm)
+async function fetchedFrom(node: NodeProcess): Promise<ReadonlyMap<string, number>> {
+  const rows = (await metricsOf(node)).matchAll(
+    /^entrepot_fetched_bytes_total\{source="([^"]+)"\} (\d+)$/gm,
+  )
   return new Map([...rows].map(([, source = '', bytes]) => [source, Number(bytes)]))
+}
+
+async function metricsOf({ url }: NodeProcess): Promise<string> {
+  return (await fetch(`${url}/metrics`)).text()
 }

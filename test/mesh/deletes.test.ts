@@ -1,4 +1,5 @@
 /** Deletes at nodes that are no writers: each edge has a rule of its own for what its hub deletes. */
+import { readFile, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import type { CollectionView } from '../../src/admin/views.ts'
 import { recordsOf, statusOf } from '../helpers/admin-calls.ts'
@@ -157,6 +158,9 @@ test('too many deletes wait for a person, also after a restart, and go at its wo
   expect(await tagsAt(guarded)).toEqual(all)
   expect(guarded.log().split('wait for a person').length - 1).toBe(1)
 
+  const metrics = await (await fetch(`${guarded.url}/metrics`)).text()
+  expect(metrics).toContain('entrepot_deletes_held_up 3\n')
+
   const at = ['--url', hub.url]
   expect(entrepot('why', 'guarded', `${REPO}:v1`, ...at).stdout).toContain(
     `entrepot deletes guarded --confirm ${REPO}`,
@@ -190,4 +194,48 @@ test('what a delete took away frees its space, and what another tag names stays'
   await comparePull(edge.url, REPO, 'v2', shared)
   const [layer] = alone.blobs
   expect((await fetch(`${edge.url}/v2/${REPO}/blobs/${layer?.digest}`)).status).toBe(404)
+})
+
+test('an image that was pushed by digest too goes where only its tag brought it, and stays at its writer', async () => {
+  const text = topologyWith({ edge: '{ propagate: true }' })
+  await using mesh = await startMesh({ text }, { flags })
+  const [hub, edge] = [mesh.node('hub'), mesh.node('edge')]
+  const image = makeImage('twice')
+  await pushImage(hub.url, REPO, image.digest, image)
+  await pushImage(hub.url, REPO, 'v1', image)
+  await eventually(async () => (await digestAt(edge.url, REPO, image.digest)) === image.digest)
+  await shows(edge, 'v1')
+  await remove(hub, 'v1')
+  await shows(edge)
+  for (const { url } of [hub, edge]) await fetch(`${url}/api/v1/gc`, { method: 'POST' })
+  expect(await digestAt(edge.url, REPO, image.digest)).toBeUndefined()
+  await comparePull(hub.url, REPO, image.digest, image)
+  // It comes back with a tag.
+  await pushImage(hub.url, REPO, 'v2', image)
+  await shows(edge, 'v2')
+  await comparePull(edge.url, REPO, image.digest, image)
+})
+
+test('a topology that stops to propagate keeps what was deleted, and one that begins to lets it go', async () => {
+  const text = topologyWith({ edge: '{ propagate: true, grace: 90m }' })
+  await using mesh = await startMesh({ text })
+  const [hub, edge] = [mesh.node('hub'), mesh.node('edge')]
+  await push(hub, 'v1', 'v2')
+  await shows(edge, 'v1', 'v2')
+  await remove(hub, 'v1')
+  await goesAt(edge, 'v1')
+  const file = await readFile(mesh.topologyFile, 'utf8')
+  const change = async (generation: number, rule: string) => {
+    const changed = file
+      .replace('generation: 1', `generation: ${generation}`)
+      .replace('{ propagate: true, grace: 90m }', rule)
+    await writeFile(mesh.topologyFile, changed)
+    for (const { pid } of [hub, edge]) process.kill(pid ?? 0, 'SIGHUP')
+    await eventually(async () => (await statusOf(edge)).generation === generation)
+  }
+  await change(2, '{ propagate: false }')
+  const [kept] = await recordsOf(edge, REPO, 'v1')
+  expect(kept).toMatchObject({ plan: 'deleted-at-origin', deletedAtOrigin: true })
+  await change(3, '{ propagate: true, grace: 1s }')
+  await shows(edge, 'v2')
 })

@@ -1,5 +1,6 @@
 /** How a node takes what its links bring it: some platforms, in a window, at a person's word. */
 import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { jobsOf, recordsOf } from '../helpers/admin-calls.ts'
@@ -80,6 +81,50 @@ describe('platforms', () => {
   })
 })
 
+describe('scheduled', () => {
+  const MINUTE_MS = 60_000
+  /** In a year, but for one minute of it. */
+  const NEVER = '0 0 1 1 *'
+
+  test('what is due is known at once, also after a restart, and comes when its window opens', async () => {
+    const night = `{ cron: "${NEVER}", window: 1m, tz: UTC }`
+    await using mesh = await startMesh({
+      text: topologyOf(
+        `night: { match: { repos: ["**"] }, mode: scheduled, schedule: ${night} }`,
+        '- { shape: star, center: hub, leaves: edge, policies: [night] }',
+        '{ hub: {}, edge: {} }',
+      ),
+    })
+    const [hub, edge] = [mesh.node('hub'), mesh.node('edge')]
+    const image = makeImage('image', { layerBytes: 10_000 })
+    await pushImage(hub.url, REPO, 'v1', image)
+    const bytesTotal = image.blobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const waiting = () =>
+      eventually(async () => (await jobsOf(edge)).find(({ cause }) => cause === 'window'))
+    for (const look of ['at first', 'after a restart']) {
+      if (look === 'after a restart') await edge.restart()
+      const { nextTryAtMs = 0, ...job } = await waiting()
+      expect(job, look).toMatchObject({ state: 'waiting', bytesTotal })
+      const opens = new Date(nextTryAtMs).toISOString()
+      expect(opens).toMatch(/-01-01T00:00:00\.000Z$/)
+      const why = entrepot('why', 'edge', `${REPO}:v1`, '--url', edge.url)
+      expect(why.stdout).toContain(`waits for its window, which opens at ${opens}; `)
+      for (const digest of partsOf(image)) expect(isOnDisk(edge, digest)).toBe(false)
+    }
+
+    // The same node by a file whose window opens soon.
+    const opensMs = Math.ceil((Date.now() + 1_000) / MINUTE_MS) * MINUTE_MS
+    const text = await readFile(mesh.topologyFile, 'utf8')
+    const soon = `${new Date(opensMs).getUTCMinutes()} * * * *`
+    const changed = text.replace(NEVER, soon).replace('generation: 1', 'generation: 2')
+    await writeFile(mesh.topologyFile, changed.replace('window: 1m', 'window: 30m'))
+    await edge.restart()
+    await eventually(() => digestAt(edge.url, REPO, 'v1'), { timeoutMs: 2 * MINUTE_MS })
+    expect(Date.now()).toBeGreaterThanOrEqual(opensMs)
+    await comparePull(edge.url, REPO, 'v1', image)
+  })
+})
+
 describe('manual', () => {
   const TOPOLOGY = topologyOf(
     'word: { match: { repos: ["**"] }, mode: manual }',
@@ -102,7 +147,10 @@ describe('manual', () => {
     expect(pulled.status).toBe(0)
     await comparePull(edge.url, REPO, 'v1', first)
     const again = entrepot('pull', 'edge', `${REPO}:v1`, '--url', hub.url)
-    expect([again.status, again.stderr]).toEqual([1, expect.stringContaining('edge holds team/app:v1')])
+    expect([again.status, again.stderr]).toEqual([
+      1,
+      expect.stringContaining('edge holds team/app:v1'),
+    ])
     const unknown = entrepot('pull', 'edge', `${REPO}:v9`, '--url', hub.url)
     expect([unknown.status, unknown.stderr]).toEqual([1, expect.stringContaining('not heard of')])
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { sealTopology } from '../../src/node/topology-seal.ts'
 import { generateIdentity } from '../../src/record/identity.ts'
-import { statusOf } from '../helpers/admin-calls.ts'
+import { jobsOf, statusOf } from '../helpers/admin-calls.ts'
 import { send, startChangingMesh, untilRuns } from '../helpers/changing-mesh.ts'
 import { entrepot } from '../helpers/command.ts'
 import { eventually } from '../helpers/eventually.ts'
@@ -44,10 +44,8 @@ test('apply brings in a node that then gets all that exists, and spreads by the 
   // It is in the mesh's file before the mesh is: a stranger till then.
   await par.start()
 
-  const applied = entrepot(
-    ...['topology', 'apply', changing.mesh.topologyFile],
-    ...['--url', hq.url, '--key', changing.keyFile],
-  )
+  const to = ['--url', hq.url, '--key', changing.keyFile]
+  const applied = entrepot('topology', 'apply', changing.mesh.topologyFile, ...to)
   expect(applied.stderr).toBe('')
   expect(applied.stdout).toContain('node hq runs generation 2')
 
@@ -235,8 +233,45 @@ test('SIGHUP takes a good file without a signature and leaves a bad one; each en
   expect((await statusOf(hq)).topology.rejected).toMatchObject({ generation: 3, from: 'reload' })
 })
 
+test('a transfer that nothing wants any more stops and leaves nothing half; one that is wanted still goes on', async () => {
+  await using changing = await startChangingMesh(STAR, {
+    first: (draft) => {
+      draft.links = [{ ...star(['lon'], 'all'), bandwidth: [{ down: '16Mbit' }] }]
+    },
+    start: ['hq', 'lon'],
+  })
+  const [hq, lon] = [changing.node('hq'), changing.node('lon')]
+  // Four seconds each, if nothing else is under way.
+  const large = { layers: 1, layerBytes: 8 * 1024 * 1024 }
+  const [a, b] = [makeImage('a', large), makeImage('b', large)]
+  await pushImage(hq.url, 'b/app', 'v1', b)
+  await pushImage(hq.url, 'a/app', 'v1', a)
+  const begun = (jobs: Awaited<ReturnType<typeof jobsOf>>) =>
+    jobs.filter(({ state, bytesDone }) => state === 'running' && bytesDone > 0).length === 2
+  await eventually(async () => begun(await jobsOf(lon)))
+
+  const narrow = changing.text(2, (draft) => {
+    draft.links = [star(['lon'], 'a')]
+  })
+  expect((await changing.apply('hq', narrow)).status).toBe(200)
+  await untilRuns(lon, 2)
+  await eventually(async () => (await digestAt(lon.url, 'a/app', 'v1')) === a.digest)
+  await comparePull(lon.url, 'a/app', 'v1', a)
+  const open = (await jobsOf(lon)).filter(({ state }) => state !== 'done')
+  expect(open).toEqual([])
+  expect(await digestAt(lon.url, 'b/app', 'v1')).toBeUndefined()
+  for (const { digest } of b.blobs) {
+    const answer = await fetch(`${lon.url}/v2/b/app/blobs/${digest}`, { method: 'HEAD' })
+    expect(answer.status).toBe(404)
+  }
+  expect(entrepot('converged', '--url', hq.url, '--wait', '--timeout', '30s').status).toBe(0)
+})
+
 test('uploads, downloads and live streams that began before a change go on after it', async () => {
-  await using changing = await startChangingMesh(STAR, { start: ['hq'] })
+  await using changing = await startChangingMesh(STAR, {
+    start: ['hq'],
+    flags: ['--readers', '1'],
+  })
   const hq = changing.node('hq')
   const image = makeImage('large', { layers: 1, layerBytes: 48 * 1024 * 1024 })
   const [config, layer] = image.blobs
@@ -277,5 +312,4 @@ test('uploads, downloads and live streams that began before a change go on after
   }
   await events?.cancel()
   expect(hq.log()).toMatch(/topology taken up/)
-  console.log(hq.log().match(/tookMs.{10}/g))
 })

@@ -14,6 +14,7 @@ import { checkDeleted } from './deletes.ts'
 import { checkChanged, checkRemembers, checkServed, isWhole, NO_NAMES } from './invariants.ts'
 import { checkLosers } from './losers-at-rest.ts'
 import { knows } from './memory.ts'
+import { checkNoOthers, isOtherPlatform, platformsAt } from './platforms.ts'
 import { checkVisible } from './visible-at-rest.ts'
 import { nodeNamed, type World } from './world.ts'
 
@@ -47,6 +48,7 @@ export async function checkAtRest(world: World): Promise<void> {
     await checkHeld(world, node, entries.get(node.name) ?? [])
     checkDeleted(world, node, entries.get(node.name) ?? [])
     checkFetched(world, node)
+    await checkNoOthers(world, node)
     const wanted = wants(world.topology, node.name)
     await checkLosers(node, entries.get(node.name) ?? [], {
       topology: world.topology,
@@ -125,7 +127,8 @@ async function checkHeld(world: World, node: SimNode, entries: readonly Entry[])
     const { key, history, held } = entry
     const where = `${key.repository}:${key.reference} at ${name}`
     const visible = visibleOf(history)
-    const isWanted = await wanted.passes(itemAt(entry), namingOf(world, node))
+    const passes = await wanted.passes(itemAt(entry), namingOf(world, node))
+    const isWanted = passes && !(await isOtherPlatform(world, node, key))
     if (visible !== undefined && isWanted && held?.digest !== visible.record.digest) {
       const { digest } = visible.record
       // A manifest by digest may be known where nobody on the way wants it: a superseded image's part, at a second writer.
@@ -163,7 +166,8 @@ async function isAround(
     const { core } = nodeNamed(world, from)
     if (core === undefined || !flow(topology, from, node.name).reads(repository)) continue
     // Its index may have been set back to a time when it had the image.
-    if (await isWhole(from, core, repository, digest)) return true
+    const platforms = platformsAt(world, node.name, repository)
+    if (await isWhole(from, core, repository, digest, platforms)) return true
   }
   return false
 }

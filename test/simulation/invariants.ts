@@ -6,8 +6,10 @@ import { keyText, parseKeyText } from '../../src/record/tag-record.ts'
 import type { SimNode } from '../../src/simulator/sim-node.ts'
 import { type Naming, wants } from '../../src/topology/flow.ts'
 import { writersOf } from '../../src/topology/origins.ts'
+import type { Platforms } from '../../src/topology/topology.ts'
 import { checkTaken } from './deletes.ts'
 import { knows, mayShow } from './memory.ts'
+import { type Child, isMeant, platformsAt } from './platforms.ts'
 import type { World } from './world.ts'
 
 /** A tag is wanted by its own name. */
@@ -32,7 +34,7 @@ export async function checkChanged(world: World): Promise<void> {
 /** Every tag that it serves can be pulled whole from it, is wanted there, and was not taken back before. */
 export async function checkServed(world: World, node: SimNode, core: Core): Promise<void> {
   const memory = world.memory.of(node)
-  const shown = await servedBy(node, core, memory.isLacking)
+  const shown = await servedBy(world, node, core, memory.isLacking)
   for (const [text, digest] of shown) await checkNew(world, node, text, digest)
   for (const text of memory.shown.keys()) checkGone(world, node, text, shown)
   memory.shown = shown
@@ -40,6 +42,7 @@ export async function checkServed(world: World, node: SimNode, core: Core): Prom
 }
 
 async function servedBy(
+  world: World,
   { name }: SimNode,
   core: Core,
   isLacking: boolean,
@@ -52,7 +55,8 @@ async function servedBy(
       if (stat === undefined && isLacking) continue
       if (stat === undefined)
         throw new Error(`${name} lists ${repository}:${tag} and has no manifest`)
-      if (!isLacking) await checkWhole(name, core, repository, stat.digest, whole)
+      const what = { platforms: platformsAt(world, name, repository), whole }
+      if (!isLacking) await checkWhole(name, core, repository, stat.digest, what)
       // What has no history of its own is derived from another tag's.
       const key = { repository, reference: tag }
       if (core.ledger.entry(key) !== undefined) shown.set(keyText(key), stat.digest)
@@ -66,15 +70,17 @@ async function checkWhole(
   core: Core,
   repository: RepositoryName,
   digest: Digest,
-  whole: Set<string>,
+  what: { readonly platforms: Platforms; readonly whole: Set<string> },
 ): Promise<void> {
+  const { platforms, whole } = what
   if (whole.has(`${repository}@${digest}`)) return
   whole.add(`${repository}@${digest}`)
   const manifest = await core.content.readManifest(repository, digest)
   if (manifest === undefined) throw new Error(`${name} lacks manifest ${digest} of ${repository}`)
   const document = JSON.parse(Buffer.from(manifest.bytes).toString())
-  for (const child of document.manifests ?? [])
-    await checkWhole(name, core, repository, child.digest, whole)
+  for (const child of (document.manifests ?? []) as readonly Child[]) {
+    if (isMeant(platforms, child)) await checkWhole(name, core, repository, child.digest, what)
+  }
   for (const blob of document.layers === undefined ? [] : [document.config, ...document.layers]) {
     const stat = await core.content.statBlob(repository, blob.digest)
     if (stat?.size !== blob.size)
@@ -82,15 +88,16 @@ async function checkWhole(
   }
 }
 
-/** Whether every byte of the image is there. */
+/** Whether every byte of the image is there, of an index those of these platforms. */
 export async function isWhole(
   name: string,
   core: Core,
   repository: RepositoryName,
   digest: Digest,
+  platforms: Platforms,
 ): Promise<boolean> {
   try {
-    await checkWhole(name, core, repository, digest, new Set())
+    await checkWhole(name, core, repository, digest, { platforms, whole: new Set() })
     return true
   } catch {
     return false

@@ -106,9 +106,9 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: { realm: 'fading', movesClocks: false },
   },
   {
-    what: 'a delete is forgotten whose grace is not over when it is looked at',
-    file: 'src/worker/due-keys.ts',
-    from: 'if (applied.nextMs !== undefined) place.nextMs = Math.min(place.nextMs, applied.nextMs)',
+    what: 'a delete is forgotten while its grace is not over',
+    file: 'src/worker/dispatcher.ts',
+    from: "if (plan.kind === 'drop-later') dueKeys.note(key.repository, plan.dueAtMs)",
     to: '',
     faults: { realm: 'fading' },
   },

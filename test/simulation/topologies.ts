@@ -57,6 +57,62 @@ links:
   - { shape: star, center: edge-1, leaves: relay, policies: [all] }
 `
 
+/** Links so narrow that one image takes a minute, closed at first; peers ask each other first, and a writer reads back from one. */
+const NARROW = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: narrow, generation: 1 }
+nodes:
+  hub: { locality: { region: east } }
+  site-1: { locality: { region: west } }
+  site-2: { locality: { region: west } }
+  shop: { locality: { region: west } }
+origins:
+  - { repos: ["shared/**"], writers: [hub, site-1], conflict: { tags: register, resolve: hlc-lww } }
+  - { repos: ["**"], writers: hub }
+policies:
+  all: { match: { repos: ["**"] }, mode: eager }
+links:
+  - shape: star
+    center: hub
+    leaves: [site-1, site-2]
+    policies: [all]
+    bandwidth: [{ when: "00:00-00:01", down: 0kbit, up: 0kbit }, { down: 0.5kbit, up: 0.2kbit }]
+  - { shape: mesh, members: [site-1, site-2], policies: [all], fetch: peers-first, bandwidth: [{ down: 0.8kbit }] }
+  - { shape: star, center: site-2, leaves: shop, policies: [all], bandwidth: [{ down: 0.3kbit }] }
+`
+
+/** One platform below a relay that has two, and one of it in windows of a third of each minute; an edge writes too. */
+const DEMAND = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: demand, generation: 1 }
+nodes:
+  hub: {}
+  relay: {}
+  edge-1: { labels: { tier: edge } }
+  edge-2: { labels: { tier: edge } }
+  shop: {}
+origins:
+  - repos: ["shared/**"]
+    writers: [hub, edge-1]
+    conflict: { tags: register, resolve: hlc-lww, keep: losers-as-suffixed-tag }
+  - { repos: ["**"], writers: hub }
+policies:
+  both: { match: { repos: ["**"], platforms: [linux/amd64, linux/arm64] }, mode: eager }
+  arm: { match: { repos: ["**"], platforms: [linux/arm64] }, mode: eager }
+  slots:
+    match: { repos: ["**"], platforms: [linux/arm64] }
+    mode: scheduled
+    schedule: { cron: "* * * * *", window: 20s, tz: UTC }
+links:
+  - { shape: star, center: hub, leaves: relay, policies: [both] }
+  - { shape: star, center: relay, leaves: { tier: edge }, policies: [arm] }
+  - { shape: mesh, members: { tier: edge }, policies: [arm] }
+  - { shape: star, center: edge-1, leaves: relay, policies: [both] }
+  - { shape: star, center: edge-2, leaves: shop, policies: [slots] }
+`
+
 /** One writer, one reader. */
 const PAIR = `
 apiVersion: entrepot/v1
@@ -79,6 +135,14 @@ export function simulatedTopologies(): readonly Topology[] {
 
 export function pairTopology(): Topology {
   return complete(PAIR)
+}
+
+export function demandTopology(): Topology {
+  return complete(DEMAND)
+}
+
+export function narrowTopology(): Topology {
+  return complete(NARROW)
 }
 
 function complete(text: string): Topology {

@@ -97,7 +97,7 @@ export async function createAdminParts({
       entry: ledger.entry,
       isComplete: () => false,
       platformsOf: () => [],
-      isAsked: () => false,
+      askedOf: () => undefined,
     },
     demands,
     naming: { tagsNaming: async function* () {} },

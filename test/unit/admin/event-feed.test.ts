@@ -89,6 +89,18 @@ describe('admin / event feed', () => {
     expect(bytes()).toEqual([1, 3])
   })
 
+  test('no progress of former jobs comes after they were all reset', async () => {
+    const { clock, events, read, seen } = setUp()
+    await read()
+    for (const at of [1, 2]) events.emit({ kind: 'job-changed', job: job(at) })
+    events.emit({ kind: 'jobs-reset' })
+    events.emit({ kind: 'job-changed', job: job(0) })
+    clock.step(400)
+    await settle()
+    const kinds = seen.map((item) => (item.kind === 'event' ? item.event.kind : item.kind))
+    expect(kinds).toEqual(['job-changed', 'jobs-reset', 'job-changed'])
+  })
+
   test('silence is broken by a beat', async () => {
     const { clock, read, seen } = setUp()
     await read()

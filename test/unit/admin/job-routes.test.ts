@@ -3,7 +3,6 @@ import { HISTORY_PAGE, JOB, JOB_DETAIL, JOBS_PAGE } from '../../../src/admin/job
 import { FAILURE } from '../../../src/admin/views.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
-import type { NodeName } from '../../../src/topology/topology.ts'
 import { createAdminParts, jsonOf, REPOSITORY } from './admin-parts.ts'
 
 const { signal } = new AbortController()
@@ -89,7 +88,7 @@ describe('admin / jobs', () => {
     queue.note(job, { phase: 'blobs' })
     const { digest } = job
     queue.notes.asked(id, {
-      node: 'hub' as NodeName,
+      node: 'hub',
       digest,
       outcome: 'absent',
       reason: 'not there',

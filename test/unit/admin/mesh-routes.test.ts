@@ -151,6 +151,18 @@ describe('admin / why', () => {
     expect((await fail('local-fault', 'ENOSPC')).sentence).toMatch(/could not keep .*: ENOSPC/)
   })
 
+  test('one that a pause keeps back says which', async () => {
+    const parts = await createAdminParts()
+    const id = await wanting(parts)
+    await parts.pauses.pause({ scope: 'all' })
+    const answer = await why(parts)
+    expect(answer.verdict).toBe('on-hold')
+    expect(answer.sentence).toMatch(/all transfers are paused by an operator .*jobs pauses/)
+    await parts.pauses.resume({ scope: 'all' })
+    parts.queue.hold(id, 'pause')
+    expect((await why(parts)).sentence).toContain(`jobs resume '${id}'`)
+  })
+
   test('one that a person holds says how it goes on; a former one that is served is told', async () => {
     const parts = await createAdminParts()
     await parts.know('v1', TWO)

@@ -211,6 +211,36 @@ describe('the libp2p network', { timeout: 40_000 }, () => {
     )
   })
 
+  test('who is let in and is no member is answered, and neither hears nor tells news', async () => {
+    const a = await rig.nodeAt('a', ['b', 'c'], { members: ['b'] })
+    const heard: string[] = []
+    const listen = (network: Network, name: string) =>
+      network.join('news', ({ data }) => {
+        heard.push(`${name}: ${Buffer.from(data).toString()}`)
+        return 'accept'
+      })
+    listen(a, 'a')
+    a.handle(ECHO, async (frame) => frame)
+    await a.start()
+    const [b, c] = [await rig.node('b', ['a']), await rig.node('c', ['a'])]
+    listen(b, 'b')
+    listen(c, 'c')
+    await b.start()
+    await c.start()
+    await until(() => a.connected().length === 2)
+    await expectEcho(c, 'a')
+    // C's news is older than B's, and its subscription as old: it would be there first.
+    await publishUntil(
+      async (n) => {
+        await c.publish('news', Buffer.from(`c ${n}`))
+        await a.publish('news', Buffer.from(`a ${n}`))
+        await b.publish('news', Buffer.from(`b ${n}`))
+      },
+      () => heard.filter((one) => one.startsWith('b: a')).length > 2 && heard.includes('a: b 20'),
+    )
+    expect(heard.filter((one) => one.startsWith('c: ') || one.includes(': c '))).toEqual([])
+  })
+
   test('it stops within two seconds, whatever is under way', async () => {
     const a = await rig.node('a', ['b', 'c'])
     let isAsked = false

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { type App, createChangeGate } from '../../../src/node/change-gate.ts'
+import { createChangeGate } from '../../../src/node/change-gate.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 
 function setUp() {
   const clock = createFakeClock()
   let answer: () => Promise<Response> = async () => new Response('first')
-  const gate = createChangeGate({ app: () => ({ fetch: () => answer() }) as App, clock })
+  const gate = createChangeGate({ app: () => ({ fetch: () => answer() }), clock })
   const ask = async (method: string, path = '/v2/a/manifests/v1') => {
     const response = await gate.fetch(new Request(`http://node${path}`, { method }))
     return `${response.status} ${await response.text()}`

@@ -55,13 +55,14 @@ function sealOf(text: string, signer: Identity = OWNER): SealedTopology {
   return sealTopology(signer, { realm, generation, text })
 }
 
-async function setUp(firstText = textOf(1)) {
+async function setUp(firstText = textOf(1), { isOpen = true } = {}) {
   const directory = await makeTemporaryDirectory()
   const files = await openTopologyFiles(directory.path)
   const events = createEventBus({ logger: silentLogger })
   const told: MeshEvent[] = []
   events.onAny((event) => void told.push(event))
   const steps: string[] = []
+  const clock = createFakeClock()
   const state = { fails: false, unfit: undefined as string | undefined }
   const changes = createTopologyChanges(
     {
@@ -73,13 +74,13 @@ async function setUp(firstText = textOf(1)) {
       },
       offer: async () => void steps.push('offer'),
       events,
-      clock: createFakeClock(),
+      clock,
       logger: silentLogger,
     },
     runningOf(firstText),
   )
-  changes.open()
-  return { directory, files, changes, told, steps, state }
+  if (isOpen) changes.open()
+  return { directory, files, changes, told, steps, state, clock }
 }
 
 describe('node / topology changes', () => {
@@ -202,18 +203,35 @@ describe('node / topology changes', () => {
     expect(changes.rejected()).toBeUndefined()
   })
 
+  test('what neighbours give before the node is ready is looked at when it is', async () => {
+    const { directory, changes } = await setUp(textOf(1), { isOpen: false })
+    await using _ = directory
+    expect(await changes.apply(sealOf(textOf(2)))).toMatchObject({ code: 'NODE_STARTING' })
+    const taken = changes.takeFiles([sealOf(textOf(2))], 'lon')
+    expect(changes.running().topology.generation).toBe(1)
+    changes.open()
+    await taken
+    expect(changes.running().topology.generation).toBe(2)
+  })
+
   test('what cannot be run is forgotten, and the former one runs on', async () => {
-    const { directory, files, changes, state } = await setUp()
+    const { directory, files, changes, state, clock } = await setUp()
     await using _ = directory
     state.fails = true
     expect(await changes.apply(sealOf(textOf(2)))).toMatchObject({ code: 'NOT_RUN' })
     expect(changes.running().topology.generation).toBe(1)
     expect(files.list().map(({ generation }) => generation)).toEqual([1])
+    // A neighbour that gives it again and again must not keep the node from its work.
     state.fails = false
+    await changes.takeFiles([sealOf(textOf(2))], 'lon')
+    expect(changes.running().topology.generation).toBe(1)
+    await clock.advance(600_000)
+    await changes.takeFiles([sealOf(textOf(2))], 'lon')
+    expect(changes.running().topology.generation).toBe(2)
     state.unfit = 'this node has no disk'
-    expect(await changes.apply(sealOf(textOf(2)))).toMatchObject({ code: 'NODE_UNFIT' })
+    expect(await changes.apply(sealOf(textOf(3)))).toMatchObject({ code: 'NODE_UNFIT' })
     await changes.close()
-    expect(await changes.reload(textOf(2))).toMatchObject({ code: 'NODE_STARTING' })
+    expect(await changes.reload(textOf(3))).toMatchObject({ code: 'NODE_STARTING' })
   })
 })
 

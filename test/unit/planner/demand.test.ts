@@ -40,7 +40,7 @@ function planIn({ demand, coverage, here = [], isAsked = false, childOf }: World
       isComplete: (_repository, _digest, platforms: Platforms) =>
         platforms !== 'all' && platforms.every((one) => here.includes(one)),
       platformsOf: () => childOf ?? [],
-      isAsked: (_key, digest) => isAsked && digest === image,
+      askedOf: (_key, digest) => (isAsked && digest === image ? 'all' : undefined),
     },
     demands: {
       of: async () => demand && { priority: 7, policies: [], ...demand },

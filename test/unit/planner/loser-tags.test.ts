@@ -54,7 +54,7 @@ describe('planner / loser-tags', () => {
         }),
         isComplete: () => false,
         platformsOf: () => [],
-        isAsked: () => false,
+        askedOf: () => undefined,
       },
       demands: {
         of: async (item) => {

@@ -35,7 +35,7 @@ function planIn({ key = KEY, history, held, complete = [], ...rest }: World) {
       entry: (of) => (keyText(of) === keyText(key) ? entry : undefined),
       isComplete: (_repository, digest) => complete.includes(digest),
       platformsOf: () => [],
-      isAsked: () => false,
+      askedOf: () => undefined,
     },
     demands: {
       of: async (item) => {

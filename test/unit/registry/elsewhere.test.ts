@@ -393,6 +393,10 @@ describe('registry / elsewhere, proxied', () => {
     expect((await rig.putManifest('team/app', 'v1', fresh)).status).toBe(201)
     expect(await head('manifests/v1')).toEqual([200, fresh.digest])
     expect(await head(`manifests/${fresh.digest}`)).toEqual([200, fresh.digest])
+    expect((await rig.ask('/v2/team/app/manifests/v1')).status).toBe(200)
+    // Of the writer's other content this node shows nothing.
+    expect(await head('manifests/v2')).toEqual([404, null])
+    expect((await rig.ask(`/v2/team/app/${blob}`)).status).toBe(404)
 
     await rig.bring('v1', old)
     expect(await head('manifests/v1')).toEqual([200, fresh.digest])
@@ -400,18 +404,26 @@ describe('registry / elsewhere, proxied', () => {
     const asked = rig.requests.length
     expect(await head('manifests/v1')).toEqual([200, fresh.digest])
     expect(rig.requests.length).toBe(asked)
+    await rig.bring('v1', old)
+    await rig.clock.advance(301_000)
+    expect(await head('manifests/v1')).toEqual([200, old.digest])
   })
 
   test('when the writer of a push is not reached, this node says what it has itself', async () => {
-    const image = makeImage('kept')
-    await using rig = await setUp(answer(200), { anonymous: 'push', others: [await dead()] })
+    const [image, next] = [makeImage('kept'), makeImage('next')]
+    const writer = answer(201, { 'docker-content-digest': next.digest })
+    await using rig = await setUp(writer, { anonymous: 'push' })
     await rig.bring('v1', image)
+    expect((await rig.putManifest('team/app', 'v1', next)).status).toBe(201)
+    expect((await rig.putManifest('team/app', 'v2', next)).status).toBe(201)
+    rig.living.splice(0, 1, await dead())
     rig.took.push(OTHER)
-    rig.living.pop()
     const path = `/v2/team/app/blobs/${image.blobs[0]?.digest}`
     expect((await rig.ask(path, { method: 'HEAD' })).status).toBe(200)
+    const shown = await rig.ask('/v2/team/app/manifests/v1')
+    expect(shown.headers.get('docker-content-digest')).toBe(image.digest)
     expect((await rig.ask('/v2/team/app/manifests/v2')).status).toBe(404)
-    expect(rig.failed).toEqual(['other', 'other'])
+    expect(rig.failed).toEqual(['other', 'other', 'other'])
   })
 })
 
@@ -439,6 +451,25 @@ describe('registry / elsewhere, redirected', () => {
     expect(location).toMatch(/^https:\/\/registry\.example:5000\/v2\/team\/app\/blobs\/uploads\//)
     const plain = await registry.ask(UPLOADS, { method: 'POST' })
     expect(plain.headers.get('location')).toMatch(/^\/v2\//)
+  })
+
+  test('who was sent here by another node is not sent on', async () => {
+    await using rig = await setUp(answer(200), redirected)
+    const begun = await rig.ask(`${UPLOADS}?entrepot-location=absolute`, { method: 'POST' })
+    expect(begun.status).toBe(508)
+  })
+
+  test('what is not here is asked of the writer once a push was sent there, what is here is served', async () => {
+    const image = makeImage('here')
+    await using rig = await setUp(answer(200), { ...redirected, anonymous: 'push' })
+    await rig.bring('v1', image)
+    const statusOf = async (path: string) =>
+      (await rig.ask(`/v2/team/app/${path}`, { method: 'HEAD' })).status
+    const [here, absent] = [`blobs/${image.blobs[0]?.digest}`, `blobs/sha256:${'0'.repeat(64)}`]
+    expect([await statusOf(here), await statusOf(absent)]).toEqual([200, 404])
+    expect((await rig.ask(UPLOADS, { method: 'POST' })).status).toBe(307)
+    expect([await statusOf(here), await statusOf(absent)]).toEqual([200, 307])
+    expect(await statusOf('manifests/v2')).toBe(307)
   })
 
   test('without a writer that answers a push is put off', async () => {

@@ -101,7 +101,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
     logger,
   })
   const http = await listenHttp(
-    { app: app as never, clock: systemClock, logger },
+    { app, clock: systemClock, logger },
     { host: '127.0.0.1', port: 0, bounds },
   )
   building.defer(async () => {

@@ -159,6 +159,17 @@ describe('topology / what is said of a mistake', () => {
     expect(told(tests(text))).toEqual(expect.arrayContaining(says))
   })
 
+  test('a key of another kind of test does not belong here, and which ones do is told', () => {
+    expect(
+      told(tests('{ name: x, from: a, image: "x:1", present: [b], expect: accepted }')),
+    ).toEqual([
+      'tests[0].expect: "expect" does not belong here; expected one of name, down, from, image, platform, present, available, notPresent, absent, within, maxHops',
+    ])
+    expect(
+      told(tests('{ name: x, pull: { node: a, image: "x:1" }, expect: local, colour: red }')),
+    ).toEqual(['tests[0].colour: unknown key "colour"; expected one of name, down, pull, expect'])
+  })
+
   test('a mistake in one test does not hide what is wrong with another, nor move its place', () => {
     const text = tests(
       '{ name: x, push: 5, expect: accepted }',

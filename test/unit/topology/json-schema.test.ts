@@ -22,7 +22,7 @@ const SHIPPED = [
 
 /** Another reader of JSON Schema: what an editor would say. */
 function editorSays(value: unknown): readonly string[] {
-  const schema = z.fromJSONSchema(topologyJsonSchema() as Parameters<typeof z.fromJSONSchema>[0])
+  const schema = z.fromJSONSchema(topologyJsonSchema())
   const { error } = schema.safeParse(value)
   return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`)
 }
@@ -71,7 +71,8 @@ describe('topology / JSON Schema', () => {
     const wrong = schemaKeys().filter(({ description = '', fallback }) => {
       if (fallback === undefined || typeof fallback === 'object') return false
       return (
-        !description.includes(`Default: ${String(fallback)}`) && !description.startsWith('Without')
+        !description.includes(`Default: ${JSON.stringify(fallback).replaceAll('"', '')}`) &&
+        !description.startsWith('Without')
       )
     })
     expect(wrong).toEqual([])

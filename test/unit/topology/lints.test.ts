@@ -182,13 +182,40 @@ describe('topology / lints', () => {
     ])
   })
 
-  test('a schedule is no mistake where the other way brings less', () => {
-    const some = '{ match: { repos: ["x/**"] }, mode: eager }'
-    const text = textOf({
-      policies: `{ all: { match: { repos: ["**"] }, mode: scheduled, ${NIGHT} }, some: ${some} }`,
-      links: '[{ shape: star, center: a, leaves: b, policies: [all, some] }]',
-    })
-    expect(findingLines(text).filter((line) => line.startsWith('warning'))).toEqual([])
+  test('a member of a mesh is no source of itself, and a writer with one source is not named', () => {
+    const nodes = '{ a: { endpoint: "http://a:1" }, b: { endpoint: "http://b:1" } }'
+    const links = '[{ shape: mesh, members: "*", policies: [all] }]'
+    const notes = (writers: string) => {
+      const origins = `[{ repos: ["**"], writers: ${writers}, conflict: { tags: register, resolve: hlc-lww } }]`
+      return findingLines(textOf({ nodes, links, origins }))
+    }
+    expect(notes('a')).toEqual([expect.stringContaining('one source alone: b from a.')])
+    expect(notes('[a, b]')).toEqual([])
+  })
+
+  test('that a value is not meant is no mistake where a node has it', () => {
+    const nodes = '{ a: { endpoint: "http://a:1", labels: { arch: arm64 } }, b: {} }'
+    const links = '[{ shape: star, center: a, leaves: { arch: "!arm64" }, policies: [all] }]'
+    expect(findingLines(textOf({ nodes, links }))).toEqual([expect.stringMatching(/^note /)])
+  })
+
+  test.each([
+    ['repositories', 'match: { repos: ["x/**"] }'],
+    ['tags', 'match: { repos: ["**"], tags: { include: ["v*"] } }'],
+    ['versions', 'match: { repos: ["**"], tags: { semver: ">=1" } }'],
+    ['platforms', 'match: { repos: ["**"], platforms: [linux/arm64] }'],
+  ])('a schedule is no mistake where the other way brings fewer %s', (_what, match) => {
+    const warnings = (all: string, eager: string) =>
+      findingLines(
+        textOf({
+          policies: `{ all: { ${all}, mode: scheduled, ${NIGHT} }, some: { ${eager}, mode: eager } }`,
+          links: '[{ shape: star, center: a, leaves: b, policies: [all, some] }]',
+        }),
+      ).filter((line) => line.startsWith('warning'))
+    const everything = 'match: { repos: ["**"] }'
+    expect(warnings(everything, match)).toEqual([])
+    expect(warnings(match, match)).toEqual([expect.stringContaining('[overruled-mode]')])
+    expect(warnings(match, everything)).toEqual([expect.stringContaining('[overruled-mode]')])
   })
 
   test('warnings wait until the file has no errors', () => {

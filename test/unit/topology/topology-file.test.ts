@@ -62,6 +62,21 @@ test('a missing section is told at the start of the file, with what belongs ther
   ])
 })
 
+test('what is missing as a whole is told once, not at each place that names a part of it', () => {
+  const without = (section: string) =>
+    errorLines(
+      textOf({ links: '[{ from: a, to: bb, policies: [all] }]' }).replace(
+        new RegExp(`^${section}: .*\\n`, 'm'),
+        '',
+      ),
+    )
+  expect(without('policies')).toEqual([
+    'error 1:1 policies: "policies" is missing: expected a map',
+    'error 6:24 links[0].to: unknown node "bb"',
+  ])
+  expect(without('nodes')).toEqual(['error 1:1 nodes: "nodes" is missing: expected a map'])
+})
+
 test('a bad node name is told at the name, with what was expected', () => {
   expect(errorLines(textOf({ nodes: '{ a: {}, b: {}, Big_1: {} }' }))).toEqual([
     'error 4:24 nodes.Big_1: expected a node name: a-z, 0-9 and -, at most 63 characters; got "Big_1"',

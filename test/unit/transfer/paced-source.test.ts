@@ -2,94 +2,128 @@ import { describe, expect, test } from 'vitest'
 import type { PairLimit } from '../../../src/topology/rates.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { createPacedSource } from '../../../src/transfer/paced-source.ts'
-import type { RegistrySource } from '../../../src/transfer/registry-source.ts'
-import { createFakeClock, START_MS } from '../../helpers/fake-clock.ts'
+import type { BlobAsk, Refused, RegistrySource } from '../../../src/transfer/registry-source.ts'
+import { createFakeClock, START_MS, settle } from '../../helpers/fake-clock.ts'
 import { digestNamed, repo } from '../../helpers/writers.ts'
 
 const [HUB, EU] = ['hub', 'eu'] as [NodeName, NodeName]
-const CHUNK = 65_536
+const MBIT = 1_000_000
+const CHUNK = 16_384
 const APP = repo('app')
 const DIGEST = digestNamed('x')
-/** 1 Mbit, and closed from the tenth to the twentieth second on. */
+/** The link of hub is closed from the tenth to the twentieth second on. */
 const CLOSES_MS = START_MS + 10_000
 const OPENS_MS = START_MS + 20_000
 
-const limit: PairLimit = {
-  at: (ms) => (ms >= CLOSES_MS && ms < OPENS_MS ? 0 : 1_000_000),
+const limitOf = (bits: number): PairLimit => ({
+  at: (ms) => (ms >= CLOSES_MS && ms < OPENS_MS ? 0 : bits),
   changesAt: (ms) => [CLOSES_MS, OPENS_MS].find((edge) => edge > ms) ?? Number.POSITIVE_INFINITY,
   opensAt: () => OPENS_MS,
+})
+
+interface Holder {
+  readonly bits?: number
+  readonly ignoresRange?: boolean
+  /** Bytes after which an answer ends early. */
+  readonly cutAt?: number
+  /** What it answers from this byte on. */
+  readonly refusal?: Refused & { readonly from: number }
 }
 
-function setUp() {
+/** Every byte says where in the blob it is, modulo 251. */
+function bytesFrom(start: number, end: number): Uint8Array {
+  return Uint8Array.from({ length: end - start }, (_, at) => (start + at) % 251)
+}
+
+function setUp({ bits = MBIT, ignoresRange = false, cutAt, refusal }: Holder = {}) {
   const clock = createFakeClock()
   const asked: string[] = []
-  let given = 0
-  let isLetGo = false
-  async function* body(from: number, size: number): AsyncGenerator<Uint8Array> {
-    try {
-      for (let at = from; at < size; at += CHUNK) {
-        given += 1
-        yield new Uint8Array(Math.min(CHUNK, size - at)).fill(at / CHUNK)
-      }
-    } finally {
-      isLetGo = true
-    }
-  }
+  /** Bytes that were asked for of hub so far. */
+  let sent = 0
   const inner: RegistrySource = {
     manifest: async (node) => {
       asked.push(`manifest of ${node}`)
       return { kind: 'manifest', bytes: new Uint8Array(12_500), mediaType: undefined }
     },
-    blob: async (node, _repository, _digest, { offset, size = 10 * CHUNK }) => {
-      asked.push(`blob of ${node}`)
-      return { kind: 'blob', offset, body: body(offset, size) }
+    blob: async (node, _repository, _digest, { offset, size = 100_000, end = size, signal }) => {
+      asked.push(`${node} ${offset}-${end}`)
+      signal.throwIfAborted()
+      if (refusal !== undefined && offset >= refusal.from) return refusal
+      const [from, to] = ignoresRange ? [0, size] : [offset, end]
+      sent += to - from
+      return { kind: 'blob', offset: from, body: body(from, Math.min(to, cutAt ?? to), signal) }
     },
   }
-  const source = createPacedSource({ source: inner, limits: new Map([[HUB, limit]]), clock })
+  const source = createPacedSource({
+    source: inner,
+    limits: new Map([[HUB, limitOf(bits)]]),
+    clock,
+  })
   const stop = new AbortController()
+  const blob = (node: NodeName, ask: Partial<BlobAsk>) =>
+    source.blob(node, APP, DIGEST, { offset: 0, signal: stop.signal, ...ask })
   /** Reads a blob to its end. */
-  const read = async (node: NodeName, size: number, offset = 0) => {
-    const answer = await source.blob(node, APP, DIGEST, { offset, size, signal: stop.signal })
+  const read = async (node: NodeName, size: number | undefined, offset = 0) => {
+    const answer = await blob(node, { offset, ...(size === undefined ? {} : { size }) })
     if (answer.kind !== 'blob') return answer
-    const pieces: Uint8Array[] = []
-    for await (const piece of answer.body) pieces.push(piece.slice())
-    return { bytes: Buffer.concat(pieces), atMs: clock.now() - START_MS }
+    const chunks: Uint8Array[] = []
+    for await (const chunk of answer.body) chunks.push(chunk)
+    return { bytes: Buffer.concat(chunks), atMs: clock.now() - START_MS }
   }
   const manifest = (node: NodeName) => source.manifest(node, APP, DIGEST, { signal: stop.signal })
-  return { clock, read, manifest, stop, asked, given: () => given, isLetGo: () => isLetGo }
+  return { clock, blob, read, manifest, stop, asked, sent: () => sent }
+}
+
+async function* body(from: number, to: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for (let at = from; at < to; at += CHUNK) {
+    signal.throwIfAborted()
+    yield bytesFrom(at, Math.min(to, at + CHUNK))
+  }
 }
 
 describe('transfer / paced-source', () => {
-  test('a blob comes at the rate of its link, whole and in order, and is not read ahead', async () => {
-    const { clock, read, given } = setUp()
-    const reading = read(HUB, 10 * CHUNK)
-    await clock.advance(1_000)
-    // 125,000 bytes and the burst: the third chunk is on its way, the fourth was not asked for.
-    expect(given()).toBe(3)
-    await clock.advance(9_000)
-    const blob = await reading
-    if (!('bytes' in blob)) throw new Error('expected the blob')
-    expect(blob.bytes.length).toBe(10 * CHUNK)
-    expect(blob.bytes.every((byte, at) => byte === Math.floor(at / CHUNK))).toBe(true)
-    expect(blob.atMs / 5_242.88).toBeCloseTo(1, 1)
+  for (const count of [1, 3, 20]) {
+    test(`of ${count} blobs at once no more is asked for than the link may carry, and all come whole`, async () => {
+      const { clock, read, sent } = setUp({ bits: 8 * MBIT })
+      const size = 3_000_000 / count
+      const reading = Array.from({ length: count }, () => read(HUB, size))
+      for (const second of [1, 2]) {
+        await clock.advance(1_000)
+        expect(sent()).toBeGreaterThan(second * 950_000)
+        expect(sent()).toBeLessThan((second + 0.36) * 1_000_000)
+      }
+      await clock.advance(1_000)
+      for (const blob of await Promise.all(reading)) {
+        if (!('bytes' in blob)) throw new Error('expected the blob')
+        expect(blob.bytes.equals(bytesFrom(0, size))).toBe(true)
+      }
+    })
+  }
+
+  test('one piece is asked for while the one before comes, and none twice', async () => {
+    const { clock, read, asked } = setUp()
+    const reading = read(HUB, 100_000, 1_000)
+    await clock.advance(5_000)
+    expect(await reading).toMatchObject({ bytes: Buffer.from(bytesFrom(1_000, 100_000)) })
+    expect(asked).toEqual(['hub 1000-32250', 'hub 32250-63500', 'hub 63500-100000'].slice(0, 3))
   })
 
-  test('a node without a limit is not held up, and what it gives does not count for another', async () => {
-    const { clock, read, manifest } = setUp()
-    const whole = await read(EU, 100 * CHUNK)
-    expect(whole).toMatchObject({ atMs: 0 })
+  test('a node without a limit is asked for all at once, and what it gives does not count for another', async () => {
+    const { clock, read, manifest, asked } = setUp()
+    expect(await read(EU, 10_000_000)).toMatchObject({ atMs: 0 })
     await manifest(EU)
     expect(clock.sleeping()).toBe(0)
     expect(await read(HUB, 1_000)).toMatchObject({ atMs: 0 })
+    expect(asked).toEqual(['eu 0-10000000', 'manifest of eu', 'hub 0-1000'])
   })
 
   test('a small blob, a manifest and the end of a large blob overtake a large blob', async () => {
     const { clock, read, manifest } = setUp()
     const order: string[] = []
     const note = (name: string) => () => order.push(name)
-    void read(HUB, 10 * CHUNK).then(note('large'))
+    void read(HUB, 600_000).then(note('large'))
     await clock.advance(500)
-    void read(HUB, 10 * CHUNK, 9.9 * CHUNK).then(note('end'))
+    void read(HUB, 600_000, 590_000).then(note('end'))
     void read(HUB, 1_000).then(note('small'))
     void manifest(HUB).then(note('manifest'))
     await clock.advance(1_000)
@@ -110,8 +144,54 @@ describe('transfer / paced-source', () => {
     void ask()
     await clock.advance(5_000)
     // 100 ms each.
-    expect((came.at(-1) ?? 0) / 4_700).toBeCloseTo(1, 1)
+    expect((came.at(-1) ?? 0) / 4_800).toBeCloseTo(1, 1)
     expect(came).toHaveLength(50)
+  })
+
+  test('a holder that knows no ranges is read slower, and gives its blob whole', async () => {
+    const { clock, read } = setUp({ ignoresRange: true })
+    const reading = read(HUB, 500_000)
+    await clock.advance(8_000)
+    const blob = await reading
+    expect(blob).toMatchObject({ bytes: Buffer.from(bytesFrom(0, 500_000)) })
+    expect('atMs' in blob ? blob.atMs / 4_000 : 0).toBeCloseTo(1, 1)
+  })
+
+  test('a blob of a size that nobody says is read slower', async () => {
+    const { clock, read, asked } = setUp()
+    const reading = read(HUB, undefined)
+    await clock.advance(2_000)
+    const blob = await reading
+    expect(blob).toMatchObject({ bytes: Buffer.from(bytesFrom(0, 100_000)) })
+    expect('atMs' in blob ? blob.atMs : 0).toBeGreaterThan(500)
+    expect(asked).toEqual(['hub 0-100000'])
+  })
+
+  test('an answer that ends early ends the body: who reads goes on elsewhere', async () => {
+    const { clock, read } = setUp({ cutAt: 40_000 })
+    const reading = read(HUB, 100_000)
+    await clock.advance(5_000)
+    expect(await reading).toMatchObject({ bytes: Buffer.from(bytesFrom(0, 40_000)) })
+    await clock.advance(5_000)
+    expect(clock.sleeping()).toBe(0)
+  })
+
+  test('a holder that refuses a later piece ends the body with its reason', async () => {
+    const refusal = { kind: 'unreachable', reason: 'GET answered 503', from: 31_250 } as const
+    const { clock, read } = setUp({ refusal })
+    const outcome = expect(read(HUB, 100_000)).rejects.toThrow(
+      'hub gave a part of the blob: GET answered 503',
+    )
+    await clock.advance(5_000)
+    await outcome
+  })
+
+  test('what was refused does not count', async () => {
+    const { clock, read } = setUp({ refusal: { kind: 'absent', from: 0 } })
+    for (let count = 0; count < 100; count += 1) {
+      expect(await read(HUB, 100_000)).toMatchObject({ kind: 'absent' })
+    }
+    expect(clock.now()).toBe(START_MS)
   })
 
   test('a closed link is not asked, and the answer says until when', async () => {
@@ -124,29 +204,37 @@ describe('transfer / paced-source', () => {
     expect(clock.sleeping()).toBe(0)
   })
 
-  test('a link that closes ends what runs, and lets go of the holder', async () => {
-    const { clock, read, isLetGo } = setUp()
-    const reading = read(HUB, 100 * CHUNK)
-    const outcome = expect(reading).rejects.toMatchObject({
-      code: 'LINK_CLOSED',
-      untilMs: OPENS_MS,
-    })
+  test('a link that closes ends what runs, and what waits is not asked for', async () => {
+    const { clock, read, asked } = setUp()
+    const closed = { code: 'LINK_CLOSED', untilMs: OPENS_MS }
+    const outcomes = [read(HUB, 6_000_000), read(HUB, 6_000_000)].map((reading) =>
+      expect(reading).rejects.toMatchObject(closed),
+    )
     await clock.advance(9_999)
-    expect(isLetGo()).toBe(false)
+    const before = asked.length
     await clock.advance(1)
-    await outcome
-    expect(isLetGo()).toBe(true)
+    await Promise.all(outcomes)
+    expect(asked).toHaveLength(before)
     expect(clock.sleeping()).toBe(0)
   })
 
-  test('an abort while a piece waits lets go of the holder at once', async () => {
-    const { clock, read, stop, isLetGo } = setUp()
-    const outcome = expect(read(HUB, 10 * CHUNK)).rejects.toThrow('enough')
+  test('an abort while a piece waits ends at once, and leaves nothing', async () => {
+    const { clock, read, stop } = setUp()
+    const outcome = expect(read(HUB, 600_000)).rejects.toThrow('enough')
     await clock.advance(1_000)
     stop.abort(new Error('enough'))
     await outcome
-    expect(isLetGo()).toBe(true)
     await clock.advance(0)
     expect(clock.sleeping()).toBe(0)
+  })
+
+  test('who stops reading asks for no more', async () => {
+    const { clock, blob, asked } = setUp()
+    const answer = await blob(HUB, { size: 600_000 })
+    if (answer.kind !== 'blob') throw new Error('expected the blob')
+    for await (const _chunk of answer.body) break
+    await settle()
+    expect(clock.sleeping()).toBe(0)
+    expect(asked).toEqual(['hub 0-31250'])
   })
 })

@@ -46,6 +46,18 @@ async function setUp(planOf: (key: RecordKey) => Plan | Promise<Plan>) {
 const nothing = (of: RecordKey): Plan => ({ kind: 'refusal', key: of, reason: 'not-wanted' })
 
 describe('worker / dispatcher', () => {
+  test('a key that was given up is looked at when a holder shows up, and no other is for that', async () => {
+    const { dispatcher, planned } = await setUp(nothing)
+    dispatcher.considerGivenUp(key('a'))
+    dispatcher.giveUp(key('b'))
+    dispatcher.considerGivenUp(key('b'))
+    dispatcher.considerGivenUp(key('b'))
+    await dispatcher.idle()
+    dispatcher.considerGivenUp(key('b'))
+    await dispatcher.idle()
+    expect(planned).toEqual(['b'])
+  })
+
   test('does what the plan says, and only a pull keeps the job of the key', async () => {
     const plans: Record<string, (of: RecordKey) => Plan> = {
       pull: (of) => ({ kind: 'pull', key: of, digest: digestNamed('x'), recordId: 'r' }),

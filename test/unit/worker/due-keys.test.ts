@@ -19,6 +19,7 @@ function setUp(
   const looks: string[] = []
   const dueKeys = createDueKeys({
     deletes: {
+      heldUp: async () => [],
       of: async (repository) => ({ repository, tags: 0, deletes: [] }),
       apply: async (repository) => {
         looks.push(repository)
@@ -68,7 +69,7 @@ describe('worker / due-keys', () => {
   })
 
   test('what is due one after the other goes together, and a large repository rests longer', async () => {
-    await using rig = setUp(() => ({ ...NOTHING, left: 1, entries: 9_000 }))
+    await using rig = setUp(() => ({ ...NOTHING, left: 1, entries: 4_500 }))
     const { clock, looks, dueKeys } = rig
     dueKeys.note(APP, clock.now())
     await settle()
@@ -158,6 +159,22 @@ describe('worker / due-keys', () => {
     expect(await rig.tags()).toEqual(['c'])
     expect(dueKeys.heldUp()).toEqual([])
     await dueKeys[Symbol.asyncDispose]()
+  })
+
+  test('a wait for a person is over when another topology deletes nothing there', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, guard: 0% }' })
+    for (const tag of ['a', 'b', 'c']) await rig.push(tag)
+    for (const tag of ['a', 'b']) await rig.hear(tag)
+    await rig.apply()
+    expect(await rig.rows.heldUp()).toEqual([APP])
+    const { backend, clock } = rig
+    const deletes = '{ propagate: false }'
+    await using other = await openDeletes({ deletes, backend, clock, epoch: 'epoch-2' })
+    other.dueKeys.start()
+    await clock.advance(1)
+    expect(await other.rows.heldUp()).toEqual([])
+    expect(await other.tags()).toEqual(['a', 'b', 'c'])
+    await other.dueKeys[Symbol.asyncDispose]()
   })
 
   test('nothing is looked at once the node stops', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { GUARD_MS } from '../../../src/planner/delete-states.ts'
+import { manifestUse } from '../../../src/storage/manifest-use.ts'
 import { makeImage } from '../../helpers/images.ts'
 import { APP, openDeletes } from './deletes-rig.ts'
 
@@ -104,6 +105,23 @@ describe('worker / origin-deletes', () => {
     await rig.apply()
     expect(await rig.tags()).toEqual([])
     expect(rig.has(image.digest)).toBe(false)
+  })
+
+  test('an image that was pushed by digest too has no reason left here, unless a policy asks for it by itself', async () => {
+    for (const [untagged, kind] of [
+      [false, 'unused'],
+      [true, 'used'],
+    ] as const) {
+      const rig = await openDeletes({ untagged })
+      const image = makeImage('twice', { layers: 1 })
+      await rig.push(image.digest, image)
+      await rig.push('v1', image)
+      const use = () => manifestUse(rig.index, APP, image.digest, { isWanted: untagged })
+      expect(use().kind).toBe('used')
+      await rig.hear('v1')
+      await rig.apply()
+      expect(use().kind).toBe(kind)
+    }
   })
 
   test('too many deletes wait for a person, who lets those through that are known by then', async () => {

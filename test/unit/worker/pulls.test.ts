@@ -16,8 +16,8 @@ async function setUp(plan: Plan) {
   const asked = createAsked({ index: rig.index })
   const pulls = createPulls({
     planner: {
-      plan: async (_key, { isAsked = false } = {}) => {
-        acts.push(`plan ${isAsked}`)
+      plan: async (_key, { asked: all } = {}) => {
+        acts.push(`plan ${all}`)
         return plan
       },
     },
@@ -38,15 +38,15 @@ describe('worker / pulls', () => {
   test('a word is noted before the job runs, and a job that waits is tried at once', async () => {
     const { pulls, asked, acts } = await setUp(PULL)
     expect(await pulls.ask(KEY)).toEqual({ kind: 'asked', digest, job: JOB })
-    expect(asked.isAsked(KEY, digest)).toBe(true)
-    expect(acts).toEqual(['plan true', 'add v1', 'consider v1', `retry ${JOB}`])
+    expect(asked.of(KEY, digest)).toBe('all')
+    expect(acts).toEqual(['plan all', 'add v1', 'consider v1', `retry ${JOB}`])
   })
 
   test('what is here already, or cannot come, is refused, and nothing is noted', async () => {
     for (const reason of ['already-here', 'unknown', 'not-wanted', 'other-platform'] as const) {
       const { pulls, asked } = await setUp({ kind: 'refusal', key: KEY, reason })
       expect(await pulls.ask(KEY)).toEqual({ kind: 'refused', reason })
-      expect(asked.isAsked(KEY, digest)).toBe(false)
+      expect(asked.of(KEY, digest)).toBe(undefined)
     }
     const { pulls } = await setUp({ kind: 'drop', key: KEY })
     expect(await pulls.ask(KEY)).toEqual({ kind: 'refused', reason: 'deleted-at-origin' })
@@ -65,26 +65,26 @@ describe('storage / asked', () => {
     const backend = await copyOf(rig.backend)
     const again = await openStorage({ writer: 'edge', backend, disk: rig.disk, epoch: 'epoch-2' })
     const later = createAsked({ index: again.index })
-    expect(later.isAsked(KEY, digest)).toBe(true)
+    expect(later.of(KEY, digest)).toBe('all')
     const manifest = { mediaType: image.mediaType, manifests: [], blobs: [] }
     await again.content.commitPulled({
       repository: KEY.repository,
       manifests: [{ digest, bytes: image.bytes, manifest }],
       references: [KEY.reference],
     })
-    expect(later.isAsked(KEY, digest)).toBe(false)
+    expect(later.of(KEY, digest)).toBe(undefined)
   })
 
   test('newer news makes it void, and another digest was never asked for', async () => {
     const { rig, asked } = await setUp(PULL)
     await rig.index.transact((tx) => rig.ledger.add(tx, put))
     await asked.ask(KEY, digest)
-    expect(asked.isAsked(KEY, digestNamed('newer'))).toBe(false)
+    expect(asked.of(KEY, digestNamed('newer'))).toBe(undefined)
     const newer = hub.put([put], { ...KEY, digest: digestNamed('newer') })
     await rig.index.transact((tx) => rig.ledger.add(tx, newer))
     await asked.settle(KEY)
     const back = hub.put([newer], { ...KEY, digest })
     await rig.index.transact((tx) => rig.ledger.add(tx, back))
-    expect(asked.isAsked(KEY, digest)).toBe(false)
+    expect(asked.of(KEY, digest)).toBe(undefined)
   })
 })

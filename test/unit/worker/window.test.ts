@@ -54,6 +54,15 @@ describe('worker / window', () => {
     expect(other.signal.aborted).toBe(true)
   })
 
+  test('what begins before the window stops at its end, not before', async () => {
+    const { window, clock } = setUp(0, [at(1, 1)])
+    using watch = window.watch()
+    await clock.advance(2 * HOUR_MS - 1)
+    expect(watch.signal.aborted).toBe(false)
+    await clock.advance(1)
+    expect(watch.signal.aborted).toBe(true)
+  })
+
   test('a reference that may come at once, and joins, keeps it open; a watch that is over holds no timer', async () => {
     const { window, clock, asked } = setUp(1, [at(1, 2)])
     const watch = window.watch()
