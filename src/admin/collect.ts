@@ -61,7 +61,7 @@ export async function runCollector(
   }
   const told = () => ({ isDryRun, items, leftOff })
   if (!isDryRun) {
-    const collection = await collector.collect(tell)
+    const collection = await collector.collect({ onItem: tell })
     return { ...told(), ...collection }
   }
   const planned = emptyCollection()

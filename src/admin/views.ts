@@ -55,6 +55,15 @@ export const STATUS = z.object({
       }),
     )
     .optional(),
+  /** Bytes of content, where the topology sets a budget. */
+  storage: z
+    .object({
+      usedBytes: z.number(),
+      maxBytes: z.number(),
+      /** It is too much, and nothing more may go. */
+      isOverfull: z.boolean(),
+    })
+    .optional(),
   counters: z.record(z.string(), z.int()),
 })
 

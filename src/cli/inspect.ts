@@ -1,7 +1,7 @@
 /** `entrepot status|records`: what a running node says of itself. */
 import type { Command } from 'commander'
 import type { RecordsView, StatusView } from '../admin/views.ts'
-import { rateText } from '../lib/bytes-text.ts'
+import { bytesText, rateText } from '../lib/bytes-text.ts'
 import { parseImage } from './image-name.ts'
 import { askNode } from './node-api.ts'
 import { type NodeOptions, nodeCommand } from './node-command.ts'
@@ -80,6 +80,15 @@ function rejectedText({
   return `${which}, from ${from}: ${reason}`
 }
 
+function storageText({
+  usedBytes,
+  maxBytes,
+  isOverfull,
+}: NonNullable<StatusView['storage']>): string {
+  const text = `${bytesText(usedBytes)} of ${bytesText(maxBytes)}`
+  return isOverfull ? `${text}: too much, and none of it may go` : text
+}
+
 function statusText(status: StatusView): string {
   const { outside, rejected } = status.topology
   const jobs = Object.entries(status.jobs).map(([state, count]) => `${count} ${state}`)
@@ -93,6 +102,7 @@ function statusText(status: StatusView): string {
     ...(rejected === undefined ? [] : [['rejected', rejectedText(rejected)]]),
     ['feed', `${status.feed.head} changes`],
     ['jobs', jobs.length === 0 ? 'none' : jobs.join(', ')],
+    ...(status.storage === undefined ? [] : [['storage', storageText(status.storage)]]),
     ...status.paused.map(({ scope, name, sinceMs }) => [
       'paused',
       `${name === undefined ? scope : `${scope} ${name}`} since ${new Date(sinceMs).toISOString()}`,

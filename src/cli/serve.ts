@@ -103,6 +103,7 @@ async function serve(
   const config = resolveConfig(flags, topologyWith(flags.node, start, given), process.env)
   const reason = whyUnfit(config, start.running.topology)
   if (reason !== undefined) throw new EntrepotError('TOPOLOGY_UNFIT', reason)
+  const hangUps = hearHangUps()
   const stopped = untilStopped(flags.withParent === true)
   const stop = new AbortController()
   void stopped.then(() => stop.abort())
@@ -113,7 +114,7 @@ async function serve(
     throw err
   })
   giveBackSpareMemory()
-  process.on('SIGHUP', () => void reload(node, flags.topology))
+  hangUps.follow(() => void reload(node, flags.topology))
   print(
     `ready: node ${config.node} of ${given.topology.realm}, registry ${node.url}, peer id ${node.peerId}`,
   )
@@ -121,6 +122,21 @@ async function serve(
   await close(node)
   // Sockets of a client library may linger; everything of ours is closed and durable.
   process.exit(0)
+}
+
+/** SIGHUP would end the process: one that comes while the node starts is followed when it is ready. */
+function hearHangUps(): { follow(act: () => void): void } {
+  let isDue = false
+  let act = () => {
+    isDue = true
+  }
+  process.on('SIGHUP', () => act())
+  return {
+    follow: (given) => {
+      act = given
+      if (isDue) act()
+    },
+  }
 }
 
 /** The file is read again: the operator of this machine says what it shall run. */

@@ -25,23 +25,25 @@ import type { OnRequest } from '../registry/request.ts'
 import { createAsked } from '../storage/asked.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { Graces } from '../storage/collected-item.ts'
-import { type Collector, createCollector } from '../storage/collector.ts'
+import type { Collector } from '../storage/collector.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import { platformsOf } from '../storage/index-parts.ts'
-import { itemOf, referrersNaming, tagsNaming } from '../storage/naming.ts'
+import { referrersNaming, tagsNaming } from '../storage/naming.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
 import { demandsOf } from '../topology/demand.ts'
-import { asksFor, type Naming, sourcesOf } from '../topology/flow.ts'
+import { type Naming, sourcesOf } from '../topology/flow.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
 import type { Dispatcher } from '../worker/dispatcher.ts'
 import { createPulls, type Pulls } from '../worker/pulls.ts'
+import type { Budget } from './budget.ts'
 import type { ContentStore } from './content-store.ts'
 import { createDeleteParts, type DeleteAccount } from './delete-parts.ts'
 import { createGossipParts, type GossipParts, type GossipPartsOptions } from './gossip-parts.ts'
 import type { Insight } from './insight.ts'
 import { onRequestFor } from './lazy.ts'
+import { createUpkeepParts } from './upkeep-parts.ts'
 import { wire } from './wiring.ts'
 import { createWorkParts } from './work-parts.ts'
 
@@ -88,6 +90,8 @@ export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
   readonly pulls: Pulls
   /** Undefined where no policy brings this node anything so. */
   readonly onRequest: OnRequest | undefined
+  /** Undefined where the topology sets none. */
+  readonly budget: Budget | undefined
   readonly announcer: Announcer
   readonly greeter: Greeter
   readonly readBack: ReadBack
@@ -102,8 +106,8 @@ export interface Core extends AsyncDisposable, Pick<ContentStore, Served> {
 }
 
 export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<Core> {
-  const { topology, self, identity, index, blobs, store, network, events } = deps
-  const { clock, random, logger } = deps
+  const { topology, self, identity, index, store, network, events } = deps
+  const { clock, logger } = deps
   await using building = new AsyncDisposableStack()
 
   const { ledger, links, rows, logicalClock, author, damage, leases, adopted, content } = store
@@ -162,35 +166,14 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   )
   const { queue, pauses, dispatcher, transfers, scan } = work
 
-  const asksHere = asksFor(topology, self)
-  const collector = building.use(
-    createCollector(
-      {
-        index,
-        blobs,
-        leases,
-        ledger,
-        rows,
-        events,
-        uploads: deps.uploads,
-        makeRoom: deps.makeRoom,
-        rights: {
-          author,
-          isWriter,
-          isWanted: (key, record) => asksHere.passes(itemOf(key, record), naming),
-        },
-        oldestJobMs: queue.oldestMs,
-        clock,
-        random,
-        logger: logger.child({ room: 'storage' }),
-      },
-      graces,
-    ),
-  )
+  const { oldestMs: oldestJobMs } = queue
+  const upkeep = building.use(createUpkeepParts({ ...deps, demands, naming, oldestJobMs }, graces))
+  const { collector, budget } = upkeep
 
   const pulls = createPulls({ planner, asked, queue, dispatcher })
+  const hasRoom = budget?.hasRoom ?? (() => true)
   const { fetcher } = work
-  const lazy = { ...deps, ledger, demands, naming, content, fetcher, pulls }
+  const lazy = { ...deps, ledger, demands, naming, content, fetcher, pulls, hasRoom }
 
   const sourceNames = new Set(sourcesOf(topology, self))
   wire({
@@ -221,6 +204,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     deletes: deletes.account,
     pulls,
     onRequest: onRequestFor(lazy),
+    budget,
     announcer,
     greeter,
     readBack,
@@ -238,7 +222,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
       await network.start()
       readBack.start()
       work.startScrub()
-      collector.start()
+      upkeep.start()
       isReady = true
       scan.run()
     },

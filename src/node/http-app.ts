@@ -69,6 +69,7 @@ export function createHttpApp(
       content: signedChanges(core.content, core.signing),
       refusal: refusalOf,
       unableToSign: core.meshTime.refusal,
+      pulled: core.budget?.pulled,
       endpoint: topology.nodes.get(self)?.endpoint,
       isOwnName: (name) => ownNames.has(name),
       maxManifestBytes: bounds.manifestBytes,

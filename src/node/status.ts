@@ -14,6 +14,7 @@ import { sourcesOf } from '../topology/flow.ts'
 import { limitsInto } from '../topology/rates.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { DueKeys } from '../worker/due-keys.ts'
+import type { Budget } from './budget.ts'
 import type { Counters } from './counters.ts'
 
 export interface StatusDeps {
@@ -31,6 +32,7 @@ export interface StatusDeps {
   readonly startedAtMs: number
   readonly counters: Counters
   readonly topologyState: () => TopologyStateView
+  readonly budget: Pick<Budget, 'usage'> | undefined
   readonly deletes: Pick<DueKeys, 'heldUp'>
   readonly clock: Pick<Clock, 'now'>
 }
@@ -61,6 +63,7 @@ export function createStatus(deps: StatusDeps): () => StatusView {
   }
 
   return () => {
+    const storage = deps.budget?.usage()
     const heldUpDeletes = deletes.heldUp().map((one) => ({ ...one }))
     return {
       node: self,
@@ -79,6 +82,7 @@ export function createStatus(deps: StatusDeps): () => StatusView {
       jobs: queue.counts(),
       paused: pauses.list(),
       ...(heldUpDeletes.length === 0 ? {} : { heldUpDeletes }),
+      ...(storage === undefined ? {} : { storage }),
       counters: { ...counters(), announcementsPublished: announcer.published() },
     }
   }

@@ -73,6 +73,11 @@ export const ABSOLUTE_LOCATION = 'entrepot-location'
 /** Seconds: about the time of a restart, or until a neighbour that was lost is found again. */
 export const RETRY_AFTER = '5'
 
+/** Nodes come with bearer tokens, also with one that they got before this node was restarted: it goes no further. */
+export function comesWithToken({ headers }: ElsewhereRequest): boolean {
+  return /^bearer /i.test(headers.authorization ?? '')
+}
+
 /** An upload is where it began, and nowhere else. */
 export function candidates({ writers }: Elsewhere, target: RepositoryTarget): readonly Writer[] {
   const latest = target.kind === 'upload' ? writers.latest(target.repository) : undefined

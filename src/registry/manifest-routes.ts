@@ -29,6 +29,7 @@ export async function getManifest(
   // One that is damaged is as good as absent, so that clients ask another node.
   const manifest = brought ?? (await deps.content.readManifest(repository, reference))
   if (manifest === undefined) throw unknown(deps, repository, reference)
+  deps.pulled?.(repository, manifest.digest)
   const { bytes } = manifest
   const headers = headersOf(deps, reference, { ...manifest, size: bytes.length })
   return sendBytes(request, bytes, { status: 200, headers })

@@ -1,7 +1,7 @@
 /** Which requests go on to a writer: pushes where the topology says so, and what somebody reads of a push of a moment ago. */
 import type { Action, Caller } from '../access/access.ts'
 import { OciError } from '../oci/errors.ts'
-import type { ElsewhereRequest, RepositoryTarget } from './elsewhere.ts'
+import { comesWithToken, type ElsewhereRequest, type RepositoryTarget } from './elsewhere.ts'
 import { refuseOtherRegistry } from './own-name.ts'
 import type { Target } from './path.ts'
 import { proxyPush } from './proxy-push.ts'
@@ -59,10 +59,10 @@ export async function passOnAbsent(
 
 function wayOf(
   { elsewhere }: RegistryDeps,
-  { caller }: IncomingRequest,
+  request: IncomingRequest,
   target: Target,
 ): 'redirect' | 'proxy' | undefined {
-  if (!('repository' in target) || caller?.kind === 'node') return undefined
+  if (!('repository' in target) || comesWithToken(request)) return undefined
   return elsewhere.wayOf(target.repository)
 }
 

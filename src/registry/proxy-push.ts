@@ -9,6 +9,7 @@ import { OciError } from '../oci/errors.ts'
 import type { Writer } from '../peers/writer-choice.ts'
 import {
   candidates,
+  comesWithToken,
   type Elsewhere,
   type ElsewhereRequest,
   type Forwarded,
@@ -68,7 +69,7 @@ export async function proxyPing(
   { elsewhere, logger }: ProxyDeps,
   request: ElsewhereRequest,
 ): Promise<Response | undefined> {
-  if (request.headers[PASSED_BY_HEADER] !== undefined) return undefined
+  if (request.headers[PASSED_BY_HEADER] !== undefined || comesWithToken(request)) return undefined
   const signal = untilGone(request)
   for (const writer of elsewhere.judges()) {
     const sent = await passTo(elsewhere, writer, request, { path: '/v2/', signal })

@@ -28,6 +28,8 @@ export interface RegistryDeps {
   readonly elsewhere: Elsewhere
   /** What comes when a client asks for it; absent where the topology says so of nothing. */
   readonly onRequest?: OnRequest | undefined
+  /** Told of manifests that clients read; absent where nobody wants to know. */
+  readonly pulled?: ((repository: RepositoryName, digest: Digest) => void) | undefined
   /** Base URL of this node for clients, where the topology says it. */
   readonly endpoint?: string | undefined
   /** Whether a registry's name, `host[:port]` in lower case, is one of this mesh. */

@@ -41,6 +41,8 @@ export interface SimNode {
   readonly disk: SimDisk
   /** Bytes that came in from other nodes, blob by blob. */
   readonly fetched: Map<Digest, number>
+  /** Which it runs from its next start on. */
+  topology: Topology
   /** How far its wall clock is off, milliseconds. */
   clockOffsetMs: number
   /** Undefined while the process is down. */
@@ -64,12 +66,13 @@ export interface SimNodeDeps {
 }
 
 export async function createSimNode(deps: SimNodeDeps, name: NodeName): Promise<SimNode> {
-  const { topology, hub, random, nodes, onEvent = () => {}, onStart = () => {} } = deps
+  const { hub, random, nodes, onEvent = () => {}, onStart = () => {} } = deps
   const identity = identityOfNode(name)
   const fetched = new Map<Digest, number>()
   const disk = await createSimDisk()
 
   async function boot(life: SimLife): Promise<void> {
+    const { topology } = node
     const wallClock = deps.clock.shifted(() => node.clockOffsetMs)
     const clock = life.clock(wallClock)
     const events = createEventBus({ logger: silentLogger })
@@ -90,7 +93,6 @@ export async function createSimNode(deps: SimNodeDeps, name: NodeName): Promise<
     const blobs = life.guard(blobsOver(disk, store), ['stage'])
     const uploads = createUploadSessions({ blobs, index, clock }, NO_UPLOADS)
     const source = createSimSource({
-      topology,
       self: name,
       nodes,
       clock,
@@ -132,6 +134,7 @@ export async function createSimNode(deps: SimNodeDeps, name: NodeName): Promise<
     identity,
     disk,
     fetched,
+    topology: deps.topology,
     clockOffsetMs: 0,
     core: undefined,
     process: undefined,

@@ -16,13 +16,14 @@ import type { SimHub } from './sim-network.ts'
 export interface SimPeer {
   readonly identity: Pick<Identity, 'peerId'>
   readonly disk: { readonly disk: MemoryDisk }
+  /** Which it runs: by it the node judges who may read. */
+  readonly topology: Topology
   /** Undefined while its process is down. */
   readonly core: Pick<Core, 'content'> | undefined
   readonly process: { readonly life: Pick<SimLife, 'over'> } | undefined
 }
 
 export interface SimSourceDeps {
-  readonly topology: Topology
   readonly self: NodeName
   readonly nodes: ReadonlyMap<NodeName, SimPeer>
   readonly clock: Clock
@@ -46,7 +47,7 @@ type Unreachable = { readonly kind: 'unreachable'; readonly reason: string }
 const SLICE = 16
 
 export function createSimSource(deps: SimSourceDeps): RegistrySource {
-  const { topology, self, nodes, clock, random, hub } = deps
+  const { self, nodes, clock, random, hub } = deps
 
   /** The other node's core, if it runs and the link to it is up. */
   function reach(node: NodeName) {
@@ -54,6 +55,11 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
     const me = nodes.get(self)
     if (other?.core === undefined || me === undefined) return undefined
     return hub.areConnected(me.identity.peerId, other.identity.peerId) ? other.core : undefined
+  }
+
+  function mayRead(node: NodeName, repository: RepositoryName): boolean {
+    const other = nodes.get(node)
+    return other !== undefined && flow(other.topology, node, self).reads(repository)
   }
 
   /** What the other node reads, or nothing: its process may end on the way, and its connections with it. */
@@ -88,14 +94,14 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
       await wait()
       const core = reach(node)
       if (core === undefined || isCut()) return { kind: 'unreachable', reason: 'cut' }
-      if (!flow(topology, node, self).reads(repository)) return { kind: 'absent' }
+      if (!mayRead(node, repository)) return { kind: 'absent' }
       return ask(node, readManifest(core, repository, digest))
     },
     blob: async (node, repository, digest, { offset, end }) => {
       await wait()
       const core = reach(node)
       if (core === undefined || isCut()) return { kind: 'unreachable', reason: 'cut' }
-      if (!flow(topology, node, self).reads(repository)) return { kind: 'absent' }
+      if (!mayRead(node, repository)) return { kind: 'absent' }
       return ask(node, readBlob(core, node, { repository, digest, offset, end }))
     },
   }

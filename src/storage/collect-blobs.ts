@@ -49,7 +49,7 @@ async function lookAtLink(
     return undefined
   }
   const sinceMs = noted ?? run.now
-  const dueAtMs = sinceMs + run.graces.unusedMs
+  const dueAtMs = run.isEvicted(digest) ? run.now : sinceMs + run.graces.unusedMs
   const isDue =
     (dueAtMs <= run.now || run.isLeaving(digest)) &&
     !run.isBusy(digest) &&
@@ -83,8 +83,10 @@ export async function* collectFiles(
     if (run.isKept(digest)) continue
     const file = await blobs.written(digest)
     if (file === undefined) continue
-    const dueAtMs = file.atMs + run.graces.unusedMs
-    const mayBeOfJob = (oldestJobMs() ?? Number.POSITIVE_INFINITY) <= file.atMs
+    const isEvicted = run.isEvicted(digest)
+    const dueAtMs = isEvicted ? run.now : file.atMs + run.graces.unusedMs
+    // A job holds what it has found here; what it fetches is none of what was let go.
+    const mayBeOfJob = !isEvicted && (oldestJobMs() ?? Number.POSITIVE_INFINITY) <= file.atMs
     const mayGo = dueAtMs <= run.now && !mayBeOfJob && !run.isBusy(digest)
     const isDue =
       mayGo &&

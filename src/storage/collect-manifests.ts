@@ -84,7 +84,8 @@ async function look(
 ): Promise<CollectedItem | undefined> {
   const { repository, digest, row } = found
   const isWanted = await isWantedByDigest(deps, run, found)
-  const use = manifestUse(run.index, repository, digest, { isWanted })
+  const isEvicted = run.isEvicted(digest)
+  const use = manifestUse(run.index, repository, digest, { isWanted, isEvicted })
   const key = pairKey(repository, digest)
   const noted = run.index.get(UNUSED, key)
   // What is about a manifest that left has been unused for as long, unless something used it since.
@@ -95,7 +96,7 @@ async function look(
     return undefined
   }
   const sinceMs = noted?.sinceMs ?? left?.sinceMs ?? run.now
-  const dueAtMs = sinceMs + run.graces.supersededMs
+  const dueAtMs = isEvicted ? run.now : sinceMs + run.graces.supersededMs
   const seen = { ...found, sinceMs, notedMs: noted?.sinceMs, isWanted }
   // What an index names goes after it, or somebody could see the index without a part of it.
   const isFirst = run.index.get(PARENT, key) === undefined
@@ -124,7 +125,8 @@ function remove(
   return run.index.transact((tx) => {
     const isFree = !run.isBusy(digest) && tx.get(PARENT, key) === undefined
     if (!isFree || tx.get(MANIFEST, key) === undefined) return false
-    if (manifestUse(tx, repository, digest, { isWanted }).kind === 'used') return false
+    const isEvicted = run.isEvicted(digest)
+    if (manifestUse(tx, repository, digest, { isWanted, isEvicted }).kind === 'used') return false
     // A tag showed it, and left it again, since it was looked at: its time begins anew.
     if (tx.get(UNUSED, key)?.sinceMs !== notedMs) return false
     if (!letGo(deps, tx, { repository, reference: digest })) return false

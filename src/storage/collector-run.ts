@@ -20,6 +20,8 @@ export interface CollectorRun extends Disposable {
   readonly now: number
   /** Somebody holds the digest, asked for it a short while ago, or since this run began: what was seen before says nothing. */
   isBusy(digest: Digest): boolean
+  /** It goes now, whatever the graces say, where nothing uses it. */
+  isEvicted(digest: Digest): boolean
   /** What the manifests of a repository name is noted anew from here on. */
   beginRepository(repository: RepositoryName): void
   /** The manifest stays, and all that it names. */
@@ -58,7 +60,15 @@ const FILES = 3_000_000
 
 export function beginRun(
   { index, leases, random }: CollectorRunDeps,
-  { graces, isDryRun, now, signal }: Pick<CollectorRun, 'graces' | 'isDryRun' | 'now' | 'signal'>,
+  {
+    graces,
+    isDryRun,
+    now,
+    signal,
+    evicted,
+  }: Pick<CollectorRun, 'graces' | 'isDryRun' | 'now' | 'signal'> & {
+    readonly evicted?: ReadonlySet<Digest> | undefined
+  },
 ): CollectorRun {
   const watch: Watch = leases.watch()
   const kept = createDigestFilter({ random }, { expected: FILES })
@@ -71,7 +81,11 @@ export function beginRun(
     isDryRun,
     now,
     signal,
-    isBusy: (digest) => leases.isHeld(digest) || watch.has(digest) || leases.isRecent(digest),
+    isBusy: (digest) =>
+      leases.isHeld(digest) ||
+      watch.has(digest) ||
+      (evicted?.has(digest) !== true && leases.isRecent(digest)),
+    isEvicted: (digest) => evicted?.has(digest) === true,
     beginRepository: (repository) => {
       const { manifests } = index.get(REPOSITORY, repository) ?? { manifests: 0 }
       const expected = manifests * BLOBS_EACH

@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { isAdoptionOpen } from './adoption.ts'
 import type { BlobLeases } from './blob-leases.ts'
@@ -28,9 +29,15 @@ export interface Collector extends AsyncDisposable {
   /** What is unused, with the reason, and when it goes. Changes nothing. */
   plan(): AsyncGenerator<CollectedItem>
   /** Takes what is due. One run at a time: a second one begins when the first has ended. */
-  collect(onItem?: (item: CollectedItem) => void): Promise<Collection>
+  collect(options?: CollectOptions): Promise<Collection>
   /** Every hour from now on, until it is disposed of. */
   start(): void
+}
+
+export interface CollectOptions {
+  readonly onItem?: ((item: CollectedItem) => void) | undefined
+  /** Manifests and blobs that go at once, whatever the graces say, where nothing else uses them. */
+  readonly evicted?: ReadonlySet<Digest> | undefined
 }
 
 export interface Collection {
@@ -66,8 +73,9 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
   const stop = new AbortController()
   let last: Promise<unknown> = Promise.resolve()
 
-  function begin(isDryRun: boolean): CollectorRun {
-    return beginRun(deps, { graces, isDryRun, now: clock.now(), signal: stop.signal })
+  function begin(isDryRun: boolean, evicted?: ReadonlySet<Digest>): CollectorRun {
+    const run = { graces, isDryRun, now: clock.now(), signal: stop.signal }
+    return beginRun(deps, { ...run, evicted })
   }
 
   async function* look(run: CollectorRun): AsyncGenerator<CollectedItem> {
@@ -81,12 +89,12 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
     yield* collectStages(deps, run)
   }
 
-  async function collect(onItem: (item: CollectedItem) => void): Promise<Collection> {
+  async function collect({ onItem, evicted }: CollectOptions): Promise<Collection> {
     await deps.makeRoom?.()
-    using run = begin(false)
+    using run = begin(false, evicted)
     const collection = emptyCollection()
     for await (const item of look(run)) {
-      onItem(item)
+      onItem?.(item)
       count(collection, item)
     }
     const { counts, freedBytes } = collection
@@ -101,7 +109,7 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
     while (!stop.signal.aborted) {
       await clock.sleep(EVERY_MS, { signal: stop.signal }).catch(() => {})
       if (stop.signal.aborted) return
-      await enqueue(() => collect(() => {})).catch((err: unknown) => {
+      await enqueue(() => collect({})).catch((err: unknown) => {
         if (!stop.signal.aborted) logger.warn({ err }, 'unused content not collected')
       })
     }
@@ -118,7 +126,7 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
       using run = begin(true)
       yield* look(run)
     },
-    collect: (onItem = () => {}) => enqueue(() => collect(onItem)),
+    collect: (options = {}) => enqueue(() => collect(options)),
     start: () => void runInTime(),
     [Symbol.asyncDispose]: async () => {
       stop.abort(new DOMException('node is stopping', 'AbortError'))

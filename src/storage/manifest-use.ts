@@ -29,16 +29,19 @@ export type ManifestUse =
 export interface ManifestUseOptions {
   /** Whether the topology asks this node for what was pushed by that digest, tag or no tag. */
   readonly isWanted: boolean
+  /** The node let go of it, though the newest record of a tag names it. */
+  readonly isEvicted?: boolean
 }
 
 export function manifestUse(
   reads: Reads,
   repository: RepositoryName,
   digest: Digest,
-  { isWanted }: ManifestUseOptions,
+  { isWanted, isEvicted = false }: ManifestUseOptions,
 ): ManifestUse {
-  if (isTagged(reads, repository, digest)) return { kind: 'used' }
   const key = pairKey(repository, digest)
+  const isKept = isEvicted ? sizeOf(reads, HOLDS, key) > 0 : isTagged(reads, repository, digest)
+  if (isKept) return { kind: 'used' }
   const parents = reads.get(PARENT, key) ?? []
   const subject = subjectHere(reads, repository, digest)
   const needed = needs(reads, repository, digest, { isRoot: true, isWanted }, new Set())

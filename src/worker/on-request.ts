@@ -31,6 +31,8 @@ export interface OnRequestDeps {
   readonly content: Pick<ContentReader, 'readManifest'>
   readonly fetcher: Fetcher
   readonly pulls: Pulls
+  /** Whether the storage budget leaves room for what nobody must hold. */
+  readonly hasRoom: () => boolean
   readonly blobs: Pick<BlobStore, 'read' | 'openStaged'>
   readonly clock: Clock
   readonly logger: Logger
@@ -61,7 +63,7 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest {
   /** The image that a tag shows by its newest record, if a client's word brings it here. */
   async function imageOf(key: RecordKey): Promise<Image | undefined> {
     const visible = visibleOf(ledger.entry(key)?.history ?? [])
-    if (visible === undefined) return undefined
+    if (visible === undefined || !deps.hasRoom()) return undefined
     const { digest } = visible.record
     const demand = await demands.of(itemOf(key, visible.record), naming)
     // What is to be held all the same may be asked for before it is here.

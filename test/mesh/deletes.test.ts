@@ -11,7 +11,7 @@ import type { NodeProcess } from '../helpers/node-process.ts'
 import { comparePull, digestAt, pushImage } from '../helpers/registry-calls.ts'
 
 const REPO = 'demo/app'
-const GRACE_MS = 3_000
+const GRACE_MS = 5_000
 
 const topologyWith = (edges: Readonly<Record<string, string>>) => `
 apiVersion: entrepot/v1

@@ -99,12 +99,13 @@ test('a link is paused while a large blob comes and resumed: no byte comes twice
   const { status, stdout } = entrepot('status', '--url', edge.url)
   expect([status, stdout]).toEqual([0, expect.stringMatching(/paused +link hub since \d{4}-/)])
   expect(proxy.sent()).toBe(stood)
-  expect(jobs<JobDetail>(edge, 'show', id).asked.at(-1)).toMatchObject({
+  const told = await ask<JobDetail>(edge, 'GET', pathOf(id))
+  expect(told.asked.at(-1)).toMatchObject({
     node: 'hub',
     outcome: 'unreachable',
   })
 
-  expect(jobs<PausesView>(edge, 'resume', '--link', 'hub').pauses).toEqual([])
+  await ask(edge, 'DELETE', 'pauses?link=hub')
   await eventually(isAt(edge, 'demo/app', image.digest))
   const total = image.blobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
   // Headers and the manifest come once more; what sockets held at the pause was lost: less than a megabyte.
@@ -128,12 +129,10 @@ test('a pause of all outlives a restart; what is here is served meanwhile', asyn
     return open.length === 1 && open[0]?.state === 'queued' ? open : undefined
   })
   expect(job).toMatchObject({ pausedBy: 'all', attempts: 0 })
-  expect(entrepot('jobs', '--url', edge.url, '--paused').stdout).toContain(
-    'all transfers are paused',
-  )
-  expect(() => jobs(edge, 'retry', job?.id ?? '')).toThrow(/resume that/)
+  expect(jobs<JobView[]>(edge, '--paused')).toMatchObject([{ reason: 'all transfers are paused' }])
+  await expect(ask(edge, 'POST', `${pathOf(job?.id ?? '')}/retry`)).rejects.toThrow(/resume that/)
   await comparePull(edge.url, 'demo/app', 'v1', first)
-  jobs(edge, 'resume', '--all')
+  await ask(edge, 'DELETE', 'pauses?all=true')
   await eventually(isAt(edge, 'demo/other', second.digest))
   const [ended] = jobs<{ job: JobView }[]>(edge, 'history', '--state', 'done')
   expect(ended?.job).toMatchObject({ digest: second.digest, state: 'done' })
@@ -153,16 +152,15 @@ test('a policy is paused and another one goes on; a job is cancelled and retried
   await pushImage(hub.url, 'tools/cli', 'v1', tool)
   await eventually(isAt(edge, 'tools/cli', tool.digest))
   expect(jobs(edge, 'cancel', id)).toMatchObject({ state: 'held' })
-  jobs(edge, 'resume', '--policy', 'all')
-  expect(() => jobs(edge, 'resume', id)).toThrow(/retry it/)
-  expect(jobs<JobView[]>(edge, '--state', 'held').map((job) => job.id)).toEqual([id])
-  jobs(edge, 'retry', id)
+  expect(jobs<PausesView>(edge, 'resume', '--policy', 'all').pauses).toEqual([])
+  await expect(ask(edge, 'POST', `${pathOf(id)}/resume`)).rejects.toThrow(/retry it/)
+  await ask(edge, 'POST', `${pathOf(id)}/retry`)
   await runningJob(edge, 1)
   const held = await ask<JobView>(edge, 'POST', `${pathOf(id)}/pause`)
   expect(held).toMatchObject({ state: 'held', pausedBy: 'job' })
   await edge.restart()
   await eventually(async () => (await jobsOf(edge)).some((job) => job.pausedBy === 'job'))
-  jobs(edge, 'resume', id)
+  await ask(edge, 'POST', `${pathOf(id)}/resume`)
   await eventually(isAt(edge, 'demo/app', app.digest))
   await comparePull(edge.url, 'demo/app', 'v1', app)
 })

@@ -190,8 +190,10 @@ async function collectAt(world: World, node: SimNode): Promise<void> {
   const { life } = node.process ?? {}
   if (node.core === undefined || life === undefined || node.disk.isFull) return
   const gone: string[] = []
-  const run = node.core.collector.collect(({ kind, name, isDue }) => {
-    if (isDue) gone.push(`${kind} ${name.slice(7, 15)}`)
+  const run = node.core.collector.collect({
+    onItem: ({ kind, name, isDue }) => {
+      if (isDue) gone.push(`${kind} ${name.slice(7, 15)}`)
+    },
   })
   run.then(
     () => gone.length > 0 && world.tell(`collected at ${node.name}: ${gone.join(', ')}`),

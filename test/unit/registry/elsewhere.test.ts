@@ -370,6 +370,15 @@ describe('registry / elsewhere, proxied', () => {
     const got = await rig.ask(UPLOADS, { method: 'POST', headers })
     expect([got.status, (await errorOf(got)).code]).toEqual([403, 'DENIED'])
     expect((await rig.ask('/v2/team/app/manifests/v1', { headers })).status).toBe(404)
+    // One that it got before this node was restarted.
+    const old = { authorization: 'Bearer an-older-one' }
+    for (const [method, path] of [
+      ['GET', '/v2/'],
+      ['GET', '/v2/team/app/manifests/v1'],
+      ['POST', UPLOADS],
+    ] as const) {
+      expect((await rig.ask(path, { method, headers: old })).status).toBe(401)
+    }
     expect(rig.requests).toEqual([])
   })
 
@@ -407,6 +416,18 @@ describe('registry / elsewhere, proxied', () => {
     await rig.bring('v1', old)
     await rig.clock.advance(301_000)
     expect(await head('manifests/v1')).toEqual([200, old.digest])
+  })
+
+  test('a layer that is here and not at the writer is pushed at the second try', async () => {
+    const image = makeImage('collected there')
+    await using rig = await setUp(answer(404), { anonymous: 'push' })
+    await rig.bring('v1', image)
+    const path = `/v2/team/app/blobs/${image.blobs[0]?.digest}`
+    expect((await rig.ask(path, { method: 'HEAD' })).status).toBe(200)
+    expect((await rig.putManifest('team/app', 'v1', image)).status).toBe(404)
+    expect((await rig.ask(path, { method: 'HEAD' })).status).toBe(404)
+    // Who pulls is served on.
+    expect((await rig.ask(path)).status).toBe(200)
   })
 
   test('when the writer of a push is not reached, this node says what it has itself', async () => {

@@ -61,7 +61,7 @@ export async function openCollector(options: CollectorRigOptions = {}) {
     /** What goes, as `kind digest`, sorted; the rest of an item is told by the tests that care. */
     collect: async (): Promise<readonly string[]> => {
       const items: CollectedItem[] = []
-      await collector.collect((item) => void items.push(item))
+      await collector.collect({ onItem: (item) => void items.push(item) })
       return items.filter(({ isDue }) => isDue).map(short)
     },
     plan: async (): Promise<readonly CollectedItem[]> => {

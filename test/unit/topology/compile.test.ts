@@ -154,7 +154,7 @@ describe('topology / compile', () => {
         const isGood = reading.findings.every(({ severity }) => severity !== 'error')
         expect(reading.topology !== undefined).toBe(isGood)
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
   })
 
@@ -179,7 +179,7 @@ describe('topology / compile', () => {
         expect(topology !== undefined || findings.length > 0).toBe(true)
         for (const { line, column } of findings) expect(Math.min(line, column)).toBeGreaterThan(0)
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 

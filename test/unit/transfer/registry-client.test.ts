@@ -30,7 +30,8 @@ async function serve(handler: Handler) {
   return {
     client,
     requests,
-    blob: (offset: number, from = HUB) => client.blob(from, REPO, BLOB.digest, { offset, signal }),
+    blob: (offset: number, { from = HUB, ...part }: { from?: NodeName; end?: number } = {}) =>
+      client.blob(from, REPO, BLOB.digest, { offset, signal, ...part }),
     manifest: (from = HUB) => client.manifest(from, REPO, image.digest, { signal }),
     [Symbol.asyncDispose]: async () => {
       await client[Symbol.asyncDispose]()
@@ -49,14 +50,15 @@ async function read(answer: Awaited<ReturnType<Awaited<ReturnType<typeof serve>>
 
 /** Answers ranges as a registry does. */
 const ranges: Handler = (request, response) => {
-  const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? -1)
-  if (start < 0) {
+  const [, from, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
+  if (from === undefined) {
     response.writeHead(200).end(BLOB.bytes)
     return
   }
   const size = BLOB.bytes.length
-  response.writeHead(206, { 'content-range': `bytes ${start}-${size - 1}/${size}` })
-  response.end(BLOB.bytes.subarray(start))
+  const [start, end] = [Number(from), last ? Number(last) + 1 : size]
+  response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${size}` })
+  response.end(BLOB.bytes.subarray(start, end))
 }
 
 describe('transfer / registry-client', () => {
@@ -77,6 +79,19 @@ describe('transfer / registry-client', () => {
     expect(answer).toMatchObject({ kind: 'blob', offset: 70_000 })
     expect(Buffer.compare(await read(answer), BLOB.bytes.subarray(70_000))).toBe(0)
     expect(server.requests[0]?.headers.range).toBe('bytes=70000-')
+  })
+
+  test('of a part that ends early no more is asked for', async () => {
+    await using server = await serve(ranges)
+    const answer = await server.blob(0, { end: 30_000 })
+    expect(answer).toMatchObject({ kind: 'blob', offset: 0 })
+    expect(Buffer.compare(await read(answer), BLOB.bytes.subarray(0, 30_000))).toBe(0)
+    const middle = await server.blob(30_000, { end: 70_000 })
+    expect(Buffer.compare(await read(middle), BLOB.bytes.subarray(30_000, 70_000))).toBe(0)
+    expect(server.requests.map(({ headers }) => headers.range)).toEqual([
+      'bytes=0-29999',
+      'bytes=30000-69999',
+    ])
   })
 
   test('a holder that knows no ranges says so by where its body begins', async () => {
@@ -165,7 +180,7 @@ describe('transfer / registry-client', () => {
 
   test('a node that is not connected is not asked, and one that refuses is not reached', async () => {
     await using server = await serve(ranges)
-    expect(await server.blob(0, 'nobody' as NodeName)).toEqual({
+    expect(await server.blob(0, { from: 'nobody' as NodeName })).toEqual({
       kind: 'unreachable',
       reason: 'not connected',
     })

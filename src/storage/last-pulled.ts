@@ -1,0 +1,60 @@
+/** When clients last pulled which manifest: kept in memory, written now and then, so that a restart forgets little. */
+import type { Clock } from '../lib/clock.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/name.ts'
+import type { IndexDb } from './index-db.ts'
+import { MANIFEST, PULLED, pairKey } from './index-tables.ts'
+
+export interface LastPulled {
+  note(repository: RepositoryName, digest: Digest): void
+  /** Milliseconds since the Unix epoch; 0 where nobody ever did. */
+  atMs(repository: RepositoryName, digest: Digest): number
+  /** Writes what was noted since the last time. */
+  save(): Promise<void>
+}
+
+/** Manifests noted between two writes; of more the first ones are written early. */
+const MAX_NOTED = 10_000
+/** An image that is asked for comes within, milliseconds. */
+const ARRIVES_MS = 86_400_000
+
+export function createLastPulled({
+  index,
+  clock,
+}: {
+  readonly index: IndexDb
+  readonly clock: Pick<Clock, 'now'>
+}): LastPulled {
+  const noted = new Map<string, number>()
+
+  /** It was served while it arrived: its row follows. */
+  const mayCome = (atMs: number) => clock.now() - atMs < ARRIVES_MS
+
+  async function save(): Promise<void> {
+    const rows = [...noted]
+    if (rows.length === 0) return
+    await index.transact((tx) => {
+      for (const [key, atMs] of rows) {
+        if (tx.get(MANIFEST, key) !== undefined) tx.put(PULLED, key, atMs)
+        // Of what is gone meanwhile nothing stays behind.
+        else if (!mayCome(atMs)) tx.delete(PULLED, key)
+      }
+    })
+    for (const [key, atMs] of rows) {
+      const isDone = index.get(MANIFEST, key) !== undefined || !mayCome(atMs)
+      if (isDone && noted.get(key) === atMs) noted.delete(key)
+    }
+  }
+
+  return {
+    note: (repository, digest) => {
+      noted.set(pairKey(repository, digest), clock.now())
+      if (noted.size >= MAX_NOTED) save().catch(() => noted.clear())
+    },
+    atMs: (repository, digest) => {
+      const key = pairKey(repository, digest)
+      return noted.get(key) ?? index.get(PULLED, key) ?? 0
+    },
+    save,
+  }
+}
