@@ -55,32 +55,34 @@ const shapes: fc.Arbitrary<Shape> = fc.integer({ min: 3, max: NAMES.length }).ch
   const nodes = NAMES.slice(0, count)
   const some = (minLength: number, maxLength = count) =>
     fc.shuffledSubarray(nodes, { minLength, maxLength })
-  const policies = fc
-    .shuffledSubarray(Object.keys(POLICIES), { minLength: 1, maxLength: 3 })
-    // Whole images by eager policies are what most meshes are made of.
-    .chain((names) => fc.constantFrom(['all'], ['all'], names))
-  const parts = some(2).chain((names) =>
-    fc.tuple(fc.constant(names), fc.integer({ min: 1, max: Math.min(2, names.length - 1) })),
+  const names = Object.keys(POLICIES)
+  const policies = fc.oneof(
+    { weight: 3, arbitrary: fc.constant(['all']) },
+    { weight: 3, arbitrary: fc.constantFrom(...names).map((name) => [name]) },
+    { weight: 1, arbitrary: fc.shuffledSubarray(names, { minLength: 2, maxLength: 3 }) },
+  )
+  const parts = some(2).chain((ends) =>
+    fc.tuple(fc.constant(ends), fc.integer({ min: 1, max: Math.min(2, ends.length - 1) })),
   )
   const link = fc.oneof(
     fc
       .tuple(parts, fc.constantFrom('out', 'in', 'both'), policies)
-      .map(([[names, at], flow, by]) => ({
+      .map(([[ends, at], flow, by]) => ({
         shape: 'star',
-        center: names.slice(0, at),
-        leaves: names.slice(at),
+        center: ends.slice(0, at),
+        leaves: ends.slice(at),
         flow,
         policies: by,
       })),
-    fc.tuple(parts, policies).map(([[names, at], by]) => ({
-      from: names.slice(0, at),
-      to: names.slice(at),
+    fc.tuple(parts, policies).map(([[ends, at], by]) => ({
+      from: ends.slice(0, at),
+      to: ends.slice(at),
       policies: by,
     })),
-    fc.tuple(parts, policies).map(([[names, at], by]) => ({
+    fc.tuple(parts, policies).map(([[ends, at], by]) => ({
       shape: 'tree',
-      parent: names.slice(0, at),
-      children: names.slice(at),
+      parent: ends.slice(0, at),
+      children: ends.slice(at),
       policies: by,
     })),
     fc
@@ -242,6 +244,7 @@ function saidOf(
 test(
   `in ${MESHES} random meshes each node holds exactly what the topology says by itself`,
   async () => {
+    const met = new Set<string>()
     await fc.assert(
       fc.asyncProperty(shapes, async (shape) => {
         const topology = topologyOf(shape)
@@ -253,6 +256,8 @@ test(
             shown?.push(shownAt(node, pushed))
             said?.push(saidOf(topology, node.name, pushed, down))
           }
+          const { nodes } = reachOf(topology, { ...pushed, from: pushed.writer, down })
+          for (const { kind, reason } of nodes.values()) met.add(reason ?? kind)
         }
         end()
         expect(shown).toEqual(said)
@@ -264,6 +269,14 @@ test(
         markInterruptAsFailure: true,
       },
     )
+    expect([...met].sort()).toEqual([
+      'down',
+      'manual',
+      'no-news',
+      'no-source',
+      'no-window',
+      'present',
+    ])
   },
   TIMEOUT_MS,
 )

@@ -36,8 +36,14 @@ async function run(answers: Readonly<Record<string, object>>, ...words: readonly
   return { code, asked, ...written }
 }
 
+const listeners = process.stdout.listeners('error')
+
 afterEach(() => {
   vi.restoreAllMocks()
+  // Each run of the program adds one.
+  for (const listener of process.stdout.listeners('error')) {
+    if (!listeners.includes(listener)) process.stdout.off('error', listener as () => void)
+  }
 })
 
 describe('cli / jobs', () => {

@@ -1,0 +1,130 @@
+import { Readable } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import type { RepositoryName } from '../../../src/oci/name.ts'
+import type { GrowingFile } from '../../../src/storage/blob-store.ts'
+import type { Fetcher } from '../../../src/transfer/fetcher.ts'
+import { readArriving } from '../../../src/worker/arriving.ts'
+
+type Outcome = Awaited<ReturnType<Fetcher['blob']>>
+
+const BYTES = Buffer.from('all the bytes of a layer')
+const BLOB = { digest: digestOf(BYTES), size: BYTES.length, mediaType: 'a/b' }
+const TARGET = {
+  repository: 'team/app' as RepositoryName,
+  image: { digest: digestOf(Buffer.from('manifest')) },
+  blob: BLOB,
+}
+
+/** A flight whose bytes come when the test says so. */
+function createFlight() {
+  const over = Promise.withResolvers<Outcome>()
+  let staged: Buffer | undefined = Buffer.alloc(0)
+  let tell = (_bytes: number) => {}
+  let signal: AbortSignal | undefined
+  const file: GrowingFile = {
+    read: async (at, length) => staged?.subarray(at, at + length) ?? Buffer.alloc(0),
+    close: async () => {},
+  }
+  const deps = {
+    fetcher: {
+      blob: (_repository, _image, _blob, options) => {
+        tell = options.onProgress
+        signal = options.signal
+        options.signal.addEventListener('abort', () => over.reject(options.signal.reason))
+        return over.promise
+      },
+    } satisfies Pick<Fetcher, 'blob'>,
+    blobs: {
+      read: async (_digest: string, range?: { start: number; end: number }) =>
+        Readable.from([BYTES.subarray(range?.start, range?.end)]),
+      openStaged: async () => file,
+    },
+    clock: systemClock,
+  }
+  return {
+    deps,
+    isLeft: () => signal?.aborted,
+    come: (bytes: Buffer) => {
+      staged = bytes
+      tell(bytes.length)
+    },
+    end: (outcome: Outcome) => over.resolve(outcome),
+    read: (start = 0, end = BLOB.size, stop = new AbortController()) =>
+      readArriving(deps, TARGET, { start, end }, stop.signal),
+  }
+}
+
+async function all(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(chunks)).toString()
+}
+
+describe('worker / arriving', () => {
+  test('bytes are given as they come, and the last one once all of them are verified', async () => {
+    const flight = createFlight()
+    const chunks = flight.read()
+    const first = chunks.next()
+    flight.come(BYTES.subarray(0, 7))
+    expect(Buffer.from((await first).value ?? []).toString()).toBe('all the')
+    const second = chunks.next()
+    flight.come(BYTES)
+    expect((await second).value).toEqual(BYTES.subarray(7, -1))
+    const last = chunks.next()
+    flight.end({ kind: 'pulled', from: undefined })
+    expect((await last).value).toEqual(BYTES.subarray(-1))
+    expect((await chunks.next()).done).toBe(true)
+  })
+
+  test('a range waits for its bytes, and ends without the rest of the blob', async () => {
+    const flight = createFlight()
+    const text = all(flight.read(4, 7))
+    flight.come(BYTES.subarray(0, 9))
+    expect(await text).toBe('the')
+    expect(flight.isLeft()).toBe(true)
+  })
+
+  test('what is here already is read from the store', async () => {
+    const flight = createFlight()
+    flight.end({ kind: 'pulled', from: undefined })
+    expect(await all(flight.read(4))).toBe('the bytes of a layer')
+  })
+
+  test('a blob that does not come is an error with the reason of its sources', async () => {
+    const flight = createFlight()
+    flight.end({ kind: 'no-holder', reason: 'hub: not there', askedAll: true })
+    await expect(all(flight.read())).rejects.toThrow('hub: not there')
+  })
+
+  test('where wrong bytes were given the reader is told so instead of getting the right rest', async () => {
+    const flight = createFlight()
+    const chunks = flight.read()
+    const first = chunks.next()
+    flight.come(Buffer.from('wrong bytes'))
+    await first
+    const next = chunks.next()
+    flight.come(Buffer.alloc(0))
+    flight.come(BYTES)
+    await expect(next).rejects.toThrow('had wrong bytes')
+  })
+
+  test('wrong bytes that were not given yet do no harm', async () => {
+    const flight = createFlight()
+    const text = all(flight.read(12))
+    flight.come(Buffer.from('wrong bytes'))
+    flight.come(Buffer.alloc(0))
+    flight.come(BYTES)
+    flight.end({ kind: 'pulled', from: undefined })
+    expect(await text).toBe(BYTES.subarray(12).toString())
+  })
+
+  test('a reader that leaves takes no part in the flight any more', async () => {
+    const flight = createFlight()
+    const stop = new AbortController()
+    const text = all(flight.read(0, BLOB.size, stop))
+    flight.come(BYTES.subarray(0, 3))
+    stop.abort(new Error('client left'))
+    await expect(text).rejects.toThrow('client left')
+    expect(flight.isLeft()).toBe(true)
+  })
+})
