@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { MAX_GIVEN, type SealedTopology } from '../gossip/topology-codec.ts'
 import { writeDurably } from '../lib/durable-file.ts'
-import { codeOf, messageOf } from '../lib/errors.ts'
+import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
 import { parsePeerId } from '../record/peer-id.ts'
 import type { RunningTopology } from './topology-check.ts'
 
@@ -44,6 +44,7 @@ export function topologyDirectory(dataDirectory: string): string {
   return join(dataDirectory, 'entrepot', 'topology')
 }
 
+/** @throws DATA_UNREADABLE */
 export async function openTopologyFiles(dataDirectory: string): Promise<TopologyFiles> {
   const directory = topologyDirectory(dataDirectory)
   const pathOf = (generation: number) =>
@@ -107,8 +108,10 @@ function keptOf({ signature, signer = '', ...row }: z.infer<typeof ROW>): KeptTo
 async function namesIn(directory: string): Promise<readonly string[]> {
   try {
     return (await readdir(directory)).filter((name) => name.endsWith('.json'))
-  } catch (err) {
-    if (codeOf(err) === 'ENOENT') return []
-    throw err
+  } catch (cause) {
+    // Not a directory: whoever makes the data directory says so.
+    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return []
+    const message = `cannot read ${directory}: ${messageOf(cause)}; change its owner or mode`
+    throw new EntrepotError('DATA_UNREADABLE', message, { cause })
   }
 }

@@ -13,6 +13,9 @@ export interface JobWaits extends AsyncDisposable {
 /** Slept at a time: a window may open in months, and timers hold 24 days. Also how late it is seen that the clock was set. */
 const MAX_SLEEP_MS = 3_600_000
 
+/** One for all: ten thousand that are woken would make ten thousand, each with a stack. */
+const CALLED_OFF = new DOMException('the wait was called off', 'AbortError')
+
 export function createJobWaits(
   { clock }: { readonly clock: Clock },
   { onDue }: { readonly onDue: (job: Job) => void },
@@ -21,7 +24,7 @@ export function createJobWaits(
   const waits = new Map<Job, AbortController>()
 
   function end(job: Job): void {
-    waits.get(job)?.abort()
+    waits.get(job)?.abort(CALLED_OFF)
     waits.delete(job)
   }
 

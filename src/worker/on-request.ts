@@ -39,7 +39,7 @@ export interface OnRequestDeps {
 }
 
 /** So long a client waits for a manifest, milliseconds: containerd and docker give up after 15 s and more. */
-export const MANIFEST_WAIT_MS = 10_000
+const MANIFEST_WAIT_MS = 10_000
 /** Images asked for lately, whose parts are known: some kilobytes each. */
 const MAX_IMAGES = 500
 

@@ -17,7 +17,7 @@ async function setUp(plan: Plan) {
   const pulls = createPulls({
     planner: {
       plan: async (_key, { asked: all } = {}) => {
-        acts.push(`plan ${all}`)
+        acts.push(`plan ${String(all)}`)
         return plan
       },
     },
