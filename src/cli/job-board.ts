@@ -21,6 +21,9 @@ export interface JobBoard {
 const SHOWN = ['running', 'queued', 'waiting', 'held'] as const
 const ENDS: ReadonlySet<string> = new Set(['done', 'superseded', 'gone'])
 
+/** Characters of a name. */
+const NAME_WIDTH = 26
+
 /** `fits`: which jobs are shown. */
 export function createJobBoard(fits: (job: JobView) => boolean): JobBoard {
   const jobs = new Map<string, JobView>()
@@ -103,14 +106,21 @@ function pauseLine({ scope, name, sinceMs }: Pause): string {
   return `paused by an operator: ${what}, since ${new Date(sinceMs).toISOString()}`
 }
 
-/** A job while it runs or waits: `repository@digest`, shortened, and how it stands. */
+/** A job while it runs or waits. Its name comes first: on a narrow screen the end of the line is cut off. */
 function jobLine(job: JobView, now: number): string {
-  const { repository, digest, references, state, bytesDone, bytesTotal, reason = '' } = job
-  const name = `${repository}@${digest.slice(0, digest.indexOf(':') + 9)} ${references.join(',')}`
+  const { state, bytesDone, bytesTotal, reason = '' } = job
   const size = bytesTotal === undefined ? '' : `${bytesText(bytesDone)} of ${bytesText(bytesTotal)}`
   const share = bytesTotal === undefined || bytesTotal === 0 ? 0 : bytesDone / bytesTotal
   const standing = state === 'running' ? runText(job) : `${state}${nextText(job, now)} ${reason}`
-  return printable(`${bar(share)} ${size.padEnd(20)} ${standing.padEnd(24)} ${name}`)
+  const name = cut(nameOf(job), NAME_WIDTH).padEnd(NAME_WIDTH)
+  return printable(`${name} ${bar(share)} ${size.padEnd(20)} ${standing}`)
+}
+
+/** `team/app:v1`, or `team/app@sha256:ab12cd34` where nothing but the digest asks for it. */
+function nameOf({ repository, digest, references }: JobView): string {
+  const tags = references.filter((one) => one !== digest)
+  if (tags.length > 0) return `${repository}:${tags.join(',')}`
+  return `${repository}@${digest.slice(0, digest.indexOf(':') + 9)}`
 }
 
 function runText({ phase, bytesDone, bytesTotal, bytesPerSecond = 0, from = [] }: JobView): string {

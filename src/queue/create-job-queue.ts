@@ -16,10 +16,11 @@ import { type Activity, type Job, jobId, jobOf, viewOf } from './job.ts'
 import { haveSameWindows, uniteAsks } from './job-asks.ts'
 import { delayAfter, MAX_DELAY_MS, NEWS_AHEAD_MS } from './job-delay.ts'
 import { createJobHistory } from './job-history.ts'
+import { createJobHolds } from './job-holds.ts'
 import { lineOf } from './job-line.ts'
 import { isEnd, type Move, next } from './job-machine.ts'
 import { createJobNotes } from './job-notes.ts'
-import type { JobQueue } from './job-queue.ts'
+import type { JobQueue, JobQueueDeps } from './job-queue.ts'
 import { createJobRows } from './job-rows.ts'
 import type { JobStore } from './job-store.ts'
 import { countStates, oldestMs } from './job-tally.ts'
@@ -29,23 +30,6 @@ import { NO_PAUSES, type Pauses, pauseText } from './pauses.ts'
 
 /** Ended jobs that are still listed, where nothing else is said: a screenful for a person. */
 const HISTORY = 200
-
-export interface JobQueueDeps {
-  readonly store: Pick<JobStore, 'load' | 'save' | 'remove'>
-  readonly events: EventBus
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  /** Whether a neighbour is known to hold the manifest. Without an answer every job begins at once. */
-  readonly hasHolder?: (
-    repository: RepositoryName,
-    digest: Digest,
-    platforms: Platforms | undefined,
-  ) => boolean
-  readonly pauses?: Pick<Pauses, 'ofJob'>
-  /** What comes in for a running job now. */
-  readonly activityOf?: (id: string) => Activity | undefined
-}
 
 export function createJobQueue(
   deps: JobQueueDeps,
@@ -150,17 +134,12 @@ export function createJobQueue(
     if (job.state === 'queued') turns.enqueue(job)
   }
 
-  function release(job: Job): boolean {
-    if (!move(job, 'release', { heldFor: undefined, isPaused: false })) return false
-    rows.save(job)
-    return true
-  }
-
   /** Not a wait for a time that stands in the topology. */
   function maySkipWait(job: Job): boolean {
     return job.state === 'waiting' && job.cause !== 'window'
   }
 
+  const holds = createJobHolds({ find: (id) => jobs.get(id), move, supersede, rows })
   // Of an earlier queue, in the same process.
   events.emit({ kind: 'jobs-reset' })
   const unsubscribe = events.on('pauses-changed', () => {
@@ -250,27 +229,9 @@ export function createJobQueue(
       }
       turns.refill()
     },
-    hold: (id, how = 'cancel') => {
-      const job = jobs.get(id)
-      if (job === undefined) return false
-      const isPaused = how === 'pause'
-      // What was cancelled stays so: its end is a retry, not a resume.
-      if (job.state === 'held' && isPaused) return job.isPaused
-      const reason = isPaused ? 'paused by an operator' : 'cancelled by an operator'
-      if (job.references.size === 0) supersede(job)
-      else if (!move(job, 'hold', { heldFor: job.recordId, reason, isPaused })) return false
-      job.stop.abort(new DOMException(`job was ${reason}`, 'AbortError'))
-      if (job.state === 'held') rows.save(job)
-      return true
-    },
-    retry: (id) => {
-      const job = jobs.get(id)
-      return job !== undefined && release(job)
-    },
-    resume: (id) => {
-      const job = jobs.get(id)
-      return job?.state === 'held' && job.isPaused && release(job)
-    },
+    hold: holds.hold,
+    retry: holds.retry,
+    resume: holds.resume,
     list: () => [...[...jobs.values()].map(view), ...history.list()],
     get: (id) => {
       const job = jobs.get(id)

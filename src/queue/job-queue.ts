@@ -1,12 +1,19 @@
 /** The queue of jobs as others see it. */
+import type { EventBus } from '../events/event-bus.ts'
 import type { JobState, JobView, WaitCause } from '../events/mesh-event.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Random } from '../lib/random.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { PullPlan } from '../planner/planner.ts'
 import type { RecordKey } from '../record/tag-record.ts'
-import type { Job } from './job.ts'
+import type { Platforms } from '../topology/topology.ts'
+import type { Activity, Job } from './job.ts'
 import type { JobHistory } from './job-history.ts'
 import type { JobNotes } from './job-notes.ts'
+import type { JobStore } from './job-store.ts'
+import type { Pauses } from './pauses.ts'
 
 export interface JobQueue extends AsyncDisposable {
   /** Makes the plan's job, or joins it; older jobs of the same key lose it. */
@@ -55,4 +62,21 @@ export interface Deferral {
    * try, where that is known.
    */
   readonly untilMs?: number
+}
+
+export interface JobQueueDeps {
+  readonly store: Pick<JobStore, 'load' | 'save' | 'remove'>
+  readonly events: EventBus
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** Whether a neighbour is known to hold the manifest. Without an answer every job begins at once. */
+  readonly hasHolder?: (
+    repository: RepositoryName,
+    digest: Digest,
+    platforms: Platforms | undefined,
+  ) => boolean
+  readonly pauses?: Pick<Pauses, 'ofJob'>
+  /** What comes in for a running job now. */
+  readonly activityOf?: (id: string) => Activity | undefined
 }

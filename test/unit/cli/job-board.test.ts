@@ -21,7 +21,7 @@ describe('cli / job-board', () => {
     expect(head).toBe('edge: 1 running, 0 queued, 0 waiting, 0 held, 0 ended since; 1.0 MB/s')
     expect(line).toContain(`[${'#'.repeat(12)}${'.'.repeat(12)}] 5.0 MB of 10.0 MB`)
     expect(line).toContain('1.0 MB/s 5s from hub, eu')
-    expect(line).toContain('v1')
+    expect(line).toMatch(/^app:v1 +\[/)
   })
 
   test('running jobs come first, then by priority, and what has no room is counted', () => {
@@ -32,8 +32,8 @@ describe('cli / job-board', () => {
       nextTryAtMs: START_MS + 9_000,
     })
     board.take(snapshot([jobView('low'), waiting, jobView('high', { priority: 2 }), running]))
-    const names = board.lines(SIZE).map((line) => line.split(' ').at(-1))
-    expect(names.slice(1)).toEqual(['v1', 'high', 'low', 'v2'])
+    const names = board.lines(SIZE).map((line) => line.split(' ')[0])
+    expect(names.slice(1)).toEqual(['app:v1', 'app:high', 'app:low', 'app:v2'])
     expect(board.lines(SIZE).at(-1)).toContain('waiting 9s nobody')
     const few = board.lines({ ...SIZE, height: 4 })
     expect(few).toHaveLength(4)

@@ -51,7 +51,11 @@ describe('cli / jobs', () => {
     const path = 'GET /api/v1/jobs?state=queued&policy=all&paused=true&n=1000'
     const { code, asked, out } = await run(
       { [path]: { jobs: [ONE], next: ONE.id }, [`${path}&last=${ONE.id}`]: { jobs: [TWO] } },
-      ...['--state', 'queued', '--policy', 'all', '--paused'],
+      '--state',
+      'queued',
+      '--policy',
+      'all',
+      '--paused',
     )
     expect([code, asked]).toEqual([0, [path, `${path}&last=${ONE.id}`]])
     expect(out).toContain(ONE.id)
