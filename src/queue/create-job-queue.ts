@@ -2,17 +2,10 @@
  * The queue: which jobs there are. They are derived from what is wanted and not held, so nothing here is lost in a crash;
  * duplicates join, newer news supersedes, and what fails waits and is tried again for ever.
  */
-import type { EventBus } from '../events/event-bus.ts'
 import type { JobView } from '../events/mesh-event.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Logger } from '../lib/logger.ts'
-import type { Random } from '../lib/random.ts'
-import type { Digest } from '../oci/digest.ts'
-import type { RepositoryName } from '../oci/name.ts'
 import type { PullPlan } from '../planner/planner.ts'
 import { keyText } from '../record/tag-record.ts'
-import type { Platforms } from '../topology/topology.ts'
-import { type Activity, type Job, jobId, jobOf, viewOf } from './job.ts'
+import { type Job, jobId, jobOf, viewOf } from './job.ts'
 import { haveSameWindows, uniteAsks } from './job-asks.ts'
 import { delayAfter, MAX_DELAY_MS, NEWS_AHEAD_MS } from './job-delay.ts'
 import { createJobHistory } from './job-history.ts'
@@ -22,11 +15,10 @@ import { isEnd, type Move, next } from './job-machine.ts'
 import { createJobNotes } from './job-notes.ts'
 import type { JobQueue, JobQueueDeps } from './job-queue.ts'
 import { createJobRows } from './job-rows.ts'
-import type { JobStore } from './job-store.ts'
 import { countStates, oldestMs } from './job-tally.ts'
 import { createJobTurns } from './job-turns.ts'
 import { createJobWaits } from './job-waits.ts'
-import { NO_PAUSES, type Pauses, pauseText } from './pauses.ts'
+import { NO_PAUSES, pauseText } from './pauses.ts'
 
 /** Ended jobs that are still listed, where nothing else is said: a screenful for a person. */
 const HISTORY = 200
