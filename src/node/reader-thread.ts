@@ -117,7 +117,7 @@ const tls: TlsFiles | undefined = pair && {
 
 try {
   const http = await listenHttp(
-    { app: app as never, clock: systemClock, logger, tls },
+    { app, clock: systemClock, logger, tls },
     { ...start.listen, bounds: start.bounds, sharing: 'other' },
   )
   port.on('message', (message: ToReader) => {

@@ -19,7 +19,7 @@ export interface SimPeer {
   /** Which it runs: by it the node judges who may read. */
   readonly topology: Topology
   /** Undefined while its process is down. */
-  readonly core: Pick<Core, 'content'> | undefined
+  readonly core: Pick<Core, 'content' | 'onRequest'> | undefined
   readonly process: { readonly life: Pick<SimLife, 'over'> } | undefined
 }
 
@@ -73,7 +73,9 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
   const wait = () => clock.sleep(hub.options.maxDelayMs * random.fraction())
 
   async function readManifest(core: SimCore, repository: RepositoryName, digest: Digest) {
-    const found = await core.content.readManifest(repository, digest)
+    const found =
+      (await core.content.readManifest(repository, digest)) ??
+      (await core.onRequest?.manifest(repository, digest))
     if (found === undefined) return { kind: 'absent' } as const
     return { kind: 'manifest', bytes: found.bytes, mediaType: found.mediaType } as const
   }
@@ -84,6 +86,11 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
     { repository, digest, offset, end }: SimAsk,
   ) {
     const stat = await core.content.statBlob(repository, digest)
+    const arriving = stat === undefined ? core.onRequest?.blob(repository, digest) : undefined
+    if (arriving !== undefined) {
+      const range = { start: offset, end: end ?? arriving.size }
+      return { kind: 'blob', offset, body: arriving.read(range, deps.signal) } as const
+    }
     if (stat === undefined) return { kind: 'absent' } as const
     const bytes = nodes.get(node)?.disk.disk.blobs.get(digest) ?? new Uint8Array()
     return { kind: 'blob', offset, body: slices(bytes.subarray(offset, end), node) } as const

@@ -117,7 +117,7 @@ const target = fc.oneof(
     arbitrary: route(
       'GET GET POST',
       words(`
-        /v2 /v2/ /v2// /v2/_catalog / * /healthz /readyz /api/v1/status /api/v1/jobs /api/v1/records /api/v1/openapi.json
+        /v2 /v2/ /v2// /v2/_catalog / * /healthz /readyz /api/v1/status /api/v1/jobs /api/v1/history /api/v1/pauses /api/v1/records /api/v1/openapi.json
         /api/v1/jobs/x /api/v1/jobs/x/retry /api/v1/jobs/%/cancel /api/v1/jobs/team%2Fapp@${DIGEST}/retry http://127.0.0.1/v2/
         http://[::1/v2/ ftp://x/v2/ http:///v2/ http://x:99999/v2/ /../v2/ /v2/../../etc/passwd /V2/ /api/v1/../../etc/passwd
         /docker/registry/v2/ /entrepot/identity.key /canary.txt /api/v1/gc //v2/ /v2/../api/v1/status /v2/%2e%2e/api/v1/status`),

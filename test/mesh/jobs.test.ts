@@ -180,7 +180,8 @@ test('a watcher without a terminal reads each change as a line, over a restart o
     await eventually(() => text.includes(`demo/app@${first.digest} v1`) && /done \(/.test(text))
     expect(text).toMatch(/running demo\/app@/)
     await edge.restart()
-    await eventually(() => text.includes('connecting again'))
+    // Before that a job might come and go unseen.
+    await eventually(() => /connecting again.*edge: \d+ open jobs/s.test(text))
     const second = makeImage('second')
     await pushImage(hub.url, 'tools/cli', 'v1', second)
     await eventually(() => new RegExp(`done \\(.*\\) tools/cli@${second.digest}`).test(text))

@@ -23,6 +23,7 @@ const CALM = {
   hasOneWay: false,
   diesAtCalls: true,
   isAttacked: false,
+  changesTopology: false,
   slowMs: 0,
   dropRate: 0.3,
   duplicateRate: 0,

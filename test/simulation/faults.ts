@@ -2,6 +2,7 @@
 import { EMPTY_COPY, type SimDiskCopy } from '../../src/simulator/sim-disk.ts'
 import { peerOf, type SimNode } from '../../src/simulator/sim-node.ts'
 import type { NodeName } from '../../src/topology/topology.ts'
+import { changeNode, makeNextFile } from './changes.ts'
 import { advance, startNode, type World } from './world.ts'
 
 export interface Faults {
@@ -13,6 +14,8 @@ export interface Faults {
   loseDisk(): Promise<void>
   fillDisk(): Promise<void>
   moveClock(): Promise<void>
+  /** Some nodes take up the newest file, or a next one. */
+  changeTopology(): Promise<void>
   /** All is whole and runs. */
   heal(): Promise<void>
 }
@@ -116,6 +119,16 @@ export function createFaults(world: World): Faults {
       setClock(node, random.fraction() < 0.3 ? 0 : jump)
       tell(`the clock of ${node.name} is ${node.clockOffsetMs / SECOND_MS} s off`)
     },
+    changeTopology: async () => {
+      if (!plot.changesTopology) return
+      const isBehind = (node: SimNode) => node.topology !== world.topology
+      if (![...nodes.values()].some(isBehind) || random.fraction() < 0.3) makeNextFile(world)
+      for (const node of nodes.values()) {
+        if (!isBehind(node) || random.fraction() < 0.5) continue
+        await changeNode(world, node)
+        await advance(world, random.below(SECOND_MS))
+      }
+    },
     heal: async () => {
       hub.options.dropRate = 0
       hub.options.corruptRate = 0
@@ -127,6 +140,7 @@ export function createFaults(world: World): Faults {
       }
       for (const a of names) for (const b of names) if (a < b) setLink(a, b, true)
       for (const node of nodes.values()) {
+        await changeNode(world, node)
         await startNode(world, node)
         await advance(world, random.below(SECOND_MS))
       }

@@ -23,7 +23,10 @@ const ANSWER_MS = 60_000
 export function forge(world: World): void {
   const { random, topology, hub, clock, tell } = world
   const target = random.pick([...topology.nodes.keys()])
-  const group = random.pick(topicsOf(topology, target))
+  const topics = topicsOf(nodeNamed(world, target).topology, target)
+  // By a file without links nobody hands it anything.
+  if (topics.length === 0) return
+  const group = random.pick(topics)
   const senders = group.group.senders.filter((name) => name !== target)
   if (senders.length === 0) return
   const from = random.pick(senders)

@@ -25,6 +25,8 @@ export interface Plot {
   readonly diesAtCalls: boolean
   /** Records that nobody may have signed are handed around, and clients push where they may not. */
   readonly isAttacked: boolean
+  /** Nodes take up other topologies, one by one. */
+  readonly changesTopology: boolean
 }
 
 /** Share of the seeds that have a kind of fault. */
@@ -38,6 +40,7 @@ const SHARE = {
   hasOneWay: 0.4,
   diesAtCalls: 0.5,
   isAttacked: 0.3,
+  changesTopology: 0.25,
 }
 
 export function plotOf(random: SeededRandom): Plot {
@@ -57,6 +60,7 @@ export function plotOf(random: SeededRandom): Plot {
     diesAtCalls: has(SHARE.diesAtCalls),
     isAttacked: has(SHARE.isAttacked),
     isClockBlind: has(SHARE.isClockBlind),
+    changesTopology: has(SHARE.changesTopology),
   }
 }
 

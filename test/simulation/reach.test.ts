@@ -41,6 +41,7 @@ const POLICIES = {
   nightly: { match, mode: 'scheduled', schedule: schedule('0 0 * * *') },
   never: { match: team, mode: 'scheduled', schedule: schedule('0 0 30 2 *') },
   byHand: { match: releases, mode: 'manual' },
+  lazy: { match, mode: 'lazy' },
 }
 const CONFLICT = { tags: 'register', resolve: 'hlc-lww' }
 
@@ -192,7 +193,16 @@ async function runMesh(shape: Shape, topology: Topology) {
   const end = () => {
     for (const node of living) node.crash()
   }
-  return { living, pushes, end }
+  /** What a client gets that asks the node for the tag. */
+  const askAt = async ({ core }: SimNode, { repository, tag }: Pushed) => {
+    let isOver = false
+    const asked = core?.onRequest?.manifest(repository, tag).finally(() => {
+      isOver = true
+    })
+    await advance(10 * LOOK_MS, () => isOver || asked === undefined)
+    return (await asked) ?? core?.content.readManifest(repository, tag)
+  }
+  return { living, pushes, end, askAt }
 }
 
 async function pushAt(
@@ -225,17 +235,20 @@ function shownAt(node: SimNode, { repository, tag, image }: Pushed): string {
   return `${node.name} ${repository}:${tag} ${isShown ? ['shown', ...parts].join(' ') : 'not shown'}`
 }
 
+/** Undefined: a part of it comes when it is asked for, so it is there or not by what others asked. */
 function saidOf(
   topology: Topology,
   node: NodeName,
   { writer, repository, tag }: Pushed,
   down: readonly NodeName[],
-): string {
+): string | undefined {
   const question = { from: writer, repository, tag, down }
-  const isThere = (platform?: string) => {
+  const kindOf = (platform?: string) => {
     const asked = platform === undefined ? question : { ...question, platform }
-    return reachOf(topology, asked).nodes.get(node)?.kind === 'present'
+    return reachOf(topology, asked).nodes.get(node)?.kind
   }
+  if ([undefined, ...PLATFORMS].some((one) => kindOf(one) === 'available')) return undefined
+  const isThere = (platform?: string) => kindOf(platform) === 'present'
   const isShown = isThere()
   const parts = PLATFORMS.filter((platform) => isShown && isThere(platform))
   return `${node} ${repository}:${tag} ${isShown ? ['shown', ...parts].join(' ') : 'not shown'}`
@@ -249,18 +262,28 @@ test(
       fc.asyncProperty(shapes, async (shape) => {
         const topology = topologyOf(shape)
         const down = shape.down as NodeName[]
-        const { living, pushes, end } = await runMesh(shape, topology)
+        const { living, pushes, end, askAt } = await runMesh(shape, topology)
         const [shown, said]: string[][] = [[], []]
         for (const pushed of pushes) {
           for (const node of living) {
+            const expected = saidOf(topology, node.name, pushed, down)
+            if (expected === undefined) continue
             shown?.push(shownAt(node, pushed))
-            said?.push(saidOf(topology, node.name, pushed, down))
+            said?.push(expected)
           }
           const { nodes } = reachOf(topology, { ...pushed, from: pushed.writer, down })
           for (const { kind, reason } of nodes.values()) met.add(reason ?? kind)
         }
-        end()
+        // Before anybody asks for anything: that brings it.
         expect(shown).toEqual(said)
+        for (const pushed of pushes) {
+          const { nodes } = reachOf(topology, { ...pushed, from: pushed.writer, down })
+          for (const node of living) {
+            if (nodes.get(node.name)?.kind !== 'available') continue
+            expect((await askAt(node, pushed))?.digest).toBe(pushed.image.digest)
+          }
+        }
+        end()
       }),
       {
         numRuns: MESHES,
@@ -272,6 +295,7 @@ test(
     // Some of these are seldom: a short run need not meet them.
     if (MESHES < 200) return
     expect([...met].sort()).toEqual([
+      'available',
       'down',
       'manual',
       'no-news',

@@ -58,6 +58,7 @@ function chooser(world: World, faults: Faults): () => Promise<void> {
     [3, faults.loseDisk],
     [2, faults.fillDisk],
     [3, faults.moveClock],
+    [4, faults.changeTopology],
     [3, attack],
   ]
   const total = choices.reduce((sum, [weight]) => sum + weight, 0)

@@ -4,6 +4,7 @@ import { peerOf } from '../../src/simulator/sim-node.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 import { readTopology } from '../../src/topology/topology-file.ts'
 import { fillTopology, type NodeAddresses } from '../../src/topology/topology-fill.ts'
+import { variantsOf } from './topology-variants.ts'
 
 /** A hub, two relays, one edge that both of them feed, and the edges joined among themselves: diamonds and a cycle. */
 const DIAMOND = `
@@ -126,11 +127,37 @@ links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
 
 const SHIPPED = ['master-slave', 'hierarchical', 'mesh']
 
+const SHIPPED_TEXTS = SHIPPED.map((name) =>
+  readFileSync(new URL(`../../topologies/${name}.yaml`, import.meta.url), 'utf8'),
+)
+const SIMULATED = [...SHIPPED_TEXTS, DIAMOND, FADING].map((text) => ({
+  text,
+  topology: complete(text),
+}))
+
+export interface TopologyVariant {
+  /** What it changes. */
+  readonly what: string
+  readonly topology: Topology
+}
+
 export function simulatedTopologies(): readonly Topology[] {
-  const texts = SHIPPED.map((name) =>
-    readFileSync(new URL(`../../topologies/${name}.yaml`, import.meta.url), 'utf8'),
-  )
-  return [...texts, DIAMOND, FADING].map(complete)
+  return SIMULATED.map(({ topology }) => topology)
+}
+
+const variants = new Map<string, readonly TopologyVariant[]>()
+
+/** What such a mesh may take up while it runs, the first file among it; nothing where it is not one of those that change. */
+export function topologyVariants(realm: string): readonly TopologyVariant[] {
+  const known = variants.get(realm)
+  if (known !== undefined) return known
+  const text = SIMULATED.find(({ topology }) => topology.realm === realm)?.text
+  const made = (text === undefined ? [] : variantsOf(text)).map(({ what, text: other }) => ({
+    what,
+    topology: complete(other),
+  }))
+  variants.set(realm, made)
+  return made
 }
 
 export function pairTopology(): Topology {

@@ -8,7 +8,8 @@ import type { Memory } from './memory.ts'
 import type { Plot } from './plot.ts'
 
 export interface World {
-  readonly topology: Topology
+  /** The newest file: each node may run an earlier one until all is healed. */
+  topology: Topology
   readonly plot: Plot
   readonly random: SeededRandom
   readonly clock: SimClock

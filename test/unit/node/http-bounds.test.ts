@@ -35,7 +35,7 @@ async function serve(bounds: Partial<Bounds>) {
   app.get('/endless', () => new Response(endless()))
   app.all('*', (context) => context.text('here'))
   const http = await listenHttp(
-    { app: app as never, clock: systemClock, logger },
+    { app, clock: systemClock, logger },
     { host: '127.0.0.1', port: 0, bounds: { ...DEFAULT_BOUNDS, ...bounds } },
   )
   ends.push(() => http.close())

@@ -28,7 +28,7 @@ async function setUp() {
   const app = new Hono()
   app.get('/', (context) => context.text('hello'))
   const http = await listenHttp(
-    { app: app as never, clock: systemClock, logger, tls },
+    { app, clock: systemClock, logger, tls },
     { host: '127.0.0.1', port: 0, bounds: DEFAULT_BOUNDS },
   )
   building.defer(() => http.close())
