@@ -173,7 +173,9 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const pulls = createPulls({ planner, asked, queue, dispatcher })
   const hasRoom = budget?.hasRoom ?? (() => true)
   const { fetcher } = work
-  const lazy = { ...deps, ledger, demands, naming, content, fetcher, pulls, hasRoom }
+  const lazy = { ...deps, ...store, demands, naming, fetcher, pulls, asked, hasRoom }
+  const onRequest = onRequestFor(lazy)
+  if (onRequest !== undefined) building.use(onRequest)
 
   const sourceNames = new Set(sourcesOf(topology, self))
   wire({
@@ -203,7 +205,7 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
     collector,
     deletes: deletes.account,
     pulls,
-    onRequest: onRequestFor(lazy),
+    onRequest,
     budget,
     announcer,
     greeter,

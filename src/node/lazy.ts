@@ -9,7 +9,7 @@ export interface LazyDeps extends OnRequestDeps {
   readonly self: NodeName
 }
 
-export function onRequestFor(deps: LazyDeps): OnRequest | undefined {
+export function onRequestFor(deps: LazyDeps): (OnRequest & Disposable) | undefined {
   const isLazy = policiesTo(deps.topology, deps.self).some(({ mode }) => mode === 'lazy')
   if (!isLazy) return undefined
   return createOnRequest({ ...deps, logger: deps.logger.child({ room: 'worker' }) })

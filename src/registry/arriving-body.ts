@@ -35,6 +35,7 @@ export async function sendArriving(
   const gone = new AbortController()
   outgoing?.on('close', () => gone.abort(new DOMException('the client has left', 'AbortError')))
   outgoing?.on('error', () => {})
+  if (outgoing?.destroyed) gone.abort(new DOMException('the client has left', 'AbortError'))
   const chunks = blob.read(range, gone.signal)[Symbol.asyncIterator]()
   const first = await chunks.next().catch((err: unknown) => {
     const message = `the blob comes from another node, which does not give it now: ${messageOf(err)}`
@@ -85,7 +86,13 @@ async function* from(
 
 function drained(outgoing: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
-    outgoing.once('drain', resolve)
-    outgoing.once('close', resolve)
+    // Both go with the first: a large blob waits here thousands of times.
+    const done = () => {
+      outgoing.off('drain', done)
+      outgoing.off('close', done)
+      resolve()
+    }
+    outgoing.on('drain', done)
+    outgoing.on('close', done)
   })
 }

@@ -27,7 +27,10 @@ export async function getBlob(
   digest: Digest,
 ): Promise<Response> {
   const stat = await deps.content.statBlob(repository, digest)
-  const arriving = stat === undefined ? deps.onRequest?.blob(repository, digest) : undefined
+  // Whoever asks before a push must not leave out what the manifest would miss.
+  const isBeforePush = request.method === 'HEAD' && deps.refusal(repository) === undefined
+  const mayCome = stat === undefined && !isBeforePush
+  const arriving = mayCome ? deps.onRequest?.blob(repository, digest) : undefined
   if (arriving !== undefined) {
     return serveBlob(deps, request, { repository, digest, size: arriving.size, arriving })
   }

@@ -4,6 +4,7 @@ import { createNap } from '../lib/nap.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { BlobStore, ByteRange, GrowingFile } from '../storage/blob-store.ts'
+import type { Damage } from '../storage/damage.ts'
 import type { Fetcher, Image } from '../transfer/fetcher.ts'
 import { stageNameOf } from '../transfer/pull-blob.ts'
 
@@ -16,6 +17,7 @@ export interface ArrivingTarget {
 export interface ArrivingDeps {
   readonly fetcher: Pick<Fetcher, 'blob'>
   readonly blobs: Pick<BlobStore, 'read' | 'openStaged'>
+  readonly damage: Pick<Damage, 'has'>
   readonly clock: Pick<Clock, 'sleep'>
 }
 
@@ -29,7 +31,7 @@ const LOOK_MS = 50
  * whole. @throws when it does not come, or when what was given already turns out wrong; the signal's reason
  */
 export async function* readArriving(
-  { fetcher, blobs, clock }: ArrivingDeps,
+  { fetcher, blobs, damage, clock }: ArrivingDeps,
   { repository, image, blob }: ArrivingTarget,
   { start, end }: ByteRange,
   signal: AbortSignal,
@@ -40,13 +42,16 @@ export async function* readArriving(
   let here = 0
   let isRestarted = false
   const onProgress = (bytes: number) => {
-    if (bytes < here) isRestarted = true
+    // Also where none of it was told of yet: the file that is open may be the one thrown away.
+    if (bytes < here || bytes === 0) isRestarted = true
     here = bytes
     nap.wake()
   }
   let outcome: Awaited<ReturnType<Fetcher['blob']>> | undefined
   let fault: Error | undefined
-  const flight = fetcher.blob(repository, image, blob, { signal: either, onProgress }).then(
+  const isDamaged = damage.has(blob.digest)
+  const options = { signal: either, onProgress, isDamaged }
+  const flight = fetcher.blob(repository, image, blob, options).then(
     (pull) => {
       outcome = pull
       nap.wake()
@@ -69,15 +74,20 @@ export async function* readArriving(
         file = undefined
         isRestarted = false
       }
-      if (outcome?.kind === 'pulled') {
-        yield* rest(await blobs.read(blob.digest, { start: at, end }), blob)
+      const isWhole = outcome?.kind === 'pulled'
+      if (outcome !== undefined && outcome.kind !== 'pulled')
+        throw fault ?? new Error(outcome.reason)
+      // Without a word of progress the open file may be what another flight left.
+      if (isWhole && (file === undefined || here === 0)) {
+        yield* rest(await blobs.read(blob.digest, { start: at, end }), blob, end - at)
         return
       }
-      if (outcome !== undefined) throw fault ?? new Error(outcome.reason)
       file ??= await blobs.openStaged?.(stageNameOf(blob.digest))
-      const most = Math.min(end, here, blob.size - 1) - at
+      // What a slow reader has open stays the blob, also where it was evicted meanwhile.
+      const most = (isWhole ? end : Math.min(end, here, blob.size - 1)) - at
       const bytes = most > 0 ? await file?.read(at, Math.min(READ_BYTES, most)) : undefined
       if (isRestarted || bytes === undefined || bytes.length === 0) {
+        if (isWhole && !isRestarted) throw cutShort(blob)
         if (outcome === undefined) await nap.take(LOOK_MS, { signal: either })
         continue
       }
@@ -93,8 +103,17 @@ export async function* readArriving(
 
 async function* rest(
   stream: AsyncIterable<Uint8Array> | undefined,
-  { digest }: Descriptor,
+  blob: Descriptor,
+  length: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  if (stream === undefined) throw new Error(`${digest} was here a moment ago`)
-  yield* stream
+  let left = length
+  for await (const bytes of stream ?? []) {
+    left -= bytes.length
+    yield bytes
+  }
+  if (left !== 0) throw cutShort(blob)
+}
+
+function cutShort({ digest }: Descriptor): Error {
+  return new Error(`${digest} was here a moment ago`)
 }

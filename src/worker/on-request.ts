@@ -6,22 +6,24 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
-import { type Child, type Descriptor, parseManifest } from '../oci/manifest.ts'
+import { type Child, parseManifest } from '../oci/manifest.ts'
 import { isDigest, type RepositoryName } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
-import type { RecordKey } from '../record/tag-record.ts'
+import { keyText, type RecordKey } from '../record/tag-record.ts'
 import type { OnRequest } from '../registry/request.ts'
+import type { Asked } from '../storage/asked.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { ContentReader, StoredManifest } from '../storage/content.ts'
+import type { Damage } from '../storage/damage.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
 import type { Demands } from '../topology/demand.ts'
 import type { Naming } from '../topology/flow.ts'
-import { hasPlatform, unitePlatforms } from '../topology/platforms.ts'
-import type { Platforms } from '../topology/topology.ts'
+import { coversPlatforms, hasPlatform, unitePlatforms } from '../topology/platforms.ts'
 import type { Fetcher } from '../transfer/fetcher.ts'
 import { createFlights } from '../transfer/flights.ts'
 import { readArriving } from './arriving.ts'
+import { type AskedImage, createAskedImages } from './asked-images.ts'
 import type { Pulls } from './pulls.ts'
 
 export interface OnRequestDeps {
@@ -31,70 +33,51 @@ export interface OnRequestDeps {
   readonly content: Pick<ContentReader, 'readManifest'>
   readonly fetcher: Fetcher
   readonly pulls: Pulls
+  readonly asked: Pick<Asked, 'of'>
   /** Whether the storage budget leaves room for what nobody must hold. */
   readonly hasRoom: () => boolean
   readonly blobs: Pick<BlobStore, 'read' | 'openStaged'>
+  readonly damage: Pick<Damage, 'has'>
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /** So long a client waits for a manifest, milliseconds: containerd and docker give up after 15 s and more. */
 const MANIFEST_WAIT_MS = 10_000
-/** Images asked for lately, whose parts are known: some kilobytes each. */
-const MAX_IMAGES = 500
 
-/** An image that was asked for, as far as its manifests are known. */
-interface Image {
-  readonly key: RecordKey
-  readonly root: Digest
-  /** What of it may come so. */
-  readonly platforms: Platforms
-  readonly manifests: Map<Digest, StoredManifest>
-  readonly children: Map<Digest, Child>
-  readonly blobs: Map<Digest, Descriptor>
-}
-
-export function createOnRequest(deps: OnRequestDeps): OnRequest {
-  const { ledger, demands, naming, content, fetcher, pulls, clock, logger } = deps
-  /** By repository and digest; the one asked for longest ago goes first. */
-  const images = new Map<string, Image>()
+/** Once it is disposed of nothing is brought, and what is under way for clients ends. */
+export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
+  const { ledger, demands, naming, content, fetcher, pulls, asked, clock, logger } = deps
+  const stop = new AbortController()
+  const images = createAskedImages()
   const flights = createFlights<StoredManifest | undefined>()
+  /** Words that are not noted yet: as many as clients ask for at once. */
+  const asking = new Set<string>()
 
   /** The image that a tag shows by its newest record, if a client's word brings it here. */
-  async function imageOf(key: RecordKey): Promise<Image | undefined> {
+  async function imageOf(key: RecordKey): Promise<AskedImage | undefined> {
     const visible = visibleOf(ledger.entry(key)?.history ?? [])
-    if (visible === undefined || !deps.hasRoom()) return undefined
+    if (visible === undefined) return undefined
     const { digest } = visible.record
     const demand = await demands.of(itemOf(key, visible.record), naming)
     // What is to be held all the same may be asked for before it is here.
     const platforms = unitePlatforms(demand?.onRequest, demand?.held)
     if (demand?.onRequest === undefined || platforms === undefined) return undefined
-    const name = `${key.repository}@${digest}`
-    const known = images.get(name)
-    const parts = { manifests: new Map(), children: new Map(), blobs: new Map() }
-    const image = { ...(known ?? parts), key, root: digest, platforms }
-    images.delete(name)
-    images.set(name, image)
-    const [oldest] = images.keys()
-    if (images.size > MAX_IMAGES && oldest !== undefined) images.delete(oldest)
-    return image
+    return images.note({ key, root: digest, platforms })
   }
 
-  async function load(image: Image, digest: Digest): Promise<StoredManifest | undefined> {
+  async function load(
+    image: AskedImage,
+    digest: Digest,
+    signal: AbortSignal,
+  ): Promise<StoredManifest | undefined> {
     const { repository } = image.key
-    const stop = new AbortController()
-    const over = new AbortController()
-    const late = new DOMException(`no answer within ${MANIFEST_WAIT_MS} ms`, 'TimeoutError')
-    clock.sleep(MANIFEST_WAIT_MS, { signal: over.signal }).then(
-      () => stop.abort(late),
-      () => {},
-    )
-    const fly = async (signal: AbortSignal) => {
+    const fly = async (flight: AbortSignal) => {
       const stored = await content.readManifest(repository, digest)
       if (stored !== undefined) return stored
       const { root, platforms } = image
       const pull = await fetcher.manifest(repository, { digest: root, platforms }, digest, {
-        signal,
+        signal: flight,
       })
       if (pull.kind === 'pulled')
         return { digest, mediaType: pull.manifest.mediaType, bytes: pull.bytes }
@@ -102,81 +85,118 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest {
       return undefined
     }
     try {
-      return await flights.join(`${repository}@${digest}`, fly, stop.signal)
+      return await flights.join(`${repository}@${digest}`, fly, signal)
     } catch (err) {
       logger.warn({ repository, digest, reason: messageOf(err) }, 'manifest asked for is late')
       return undefined
-    } finally {
-      over.abort()
     }
   }
 
   /** A manifest of the image: the root, or a part of what is known of it. */
-  async function bring(image: Image, digest: Digest): Promise<StoredManifest | undefined> {
-    const known = image.manifests.get(digest)
-    if (known !== undefined) return known
-    const child = image.children.get(digest)
+  async function bring(
+    image: AskedImage,
+    digest: Digest,
+    signal: AbortSignal,
+  ): Promise<StoredManifest | undefined> {
+    const { parts } = image
+    const child = parts.children.get(digest)
     if (digest !== image.root && child === undefined) return undefined
-    if (!hasPlatform(image.platforms, child?.platform)) return undefined
-    const found = await load(image, digest)
+    if (!hasPlatform(image.platforms, child?.platform) || !deps.hasRoom()) return undefined
+    const isNew = !parts.manifests.has(digest)
+    const found = parts.manifests.get(digest) ?? (await load(image, digest, signal))
     const parse = found && parseManifest(found.bytes, found.mediaType)
     if (found === undefined || parse?.kind !== 'parsed') return undefined
-    image.manifests.set(digest, found)
-    for (const one of parse.manifest.manifests) image.children.set(one.digest, one)
-    for (const blob of parse.manifest.blobs) image.blobs.set(blob.digest, blob)
+    images.keep(image, found, parse.manifest)
     // An index alone brings nothing: which of its images is meant shows when that one is asked for.
-    if (parse.manifest.manifests.length === 0) askFor(image, child)
+    if (parse.manifest.manifests.length === 0) askFor(image, child, isNew)
     return found
   }
 
-  /** So that it is here and shown once all of it has come, also when the client leaves. */
-  function askFor({ key, root }: Image, child: Child | undefined): void {
+  /** So that it is here and shown once all of it has come, also when the client leaves, and again after it was evicted. */
+  function askFor({ key, root }: AskedImage, child: Child | undefined, isNew: boolean): void {
+    const one = child?.platform === undefined ? 'all' : [child.platform]
+    const noted = asked.of(key, root)
+    if (!isNew && noted !== undefined && coversPlatforms(noted, one)) return
+    const word = `${keyText(key)} ${root} ${String(one)}`
+    if (asking.has(word)) return
+    asking.add(word)
     const held = ledger.entry(key)?.held
     const before = held?.digest === root ? held.coverage : undefined
-    const one = child?.platform === undefined ? 'all' : [child.platform]
-    pulls.ask(key, unitePlatforms(before, one)).catch((err: unknown) => {
-      logger.warn({ err, key }, 'image asked for is not noted: it is fetched when it is asked for')
-    })
+    pulls
+      .ask(key, unitePlatforms(before, one))
+      .catch((err: unknown) => {
+        const message = 'image asked for is not noted: it is fetched when it is asked for'
+        logger.warn({ err, key }, message)
+      })
+      .finally(() => asking.delete(word))
   }
 
   async function byDigest(
     repository: RepositoryName,
     digest: Digest,
+    signal: AbortSignal,
   ): Promise<StoredManifest | undefined> {
-    for (const image of images.values()) {
-      if (image.key.repository !== repository) continue
-      const found = await bring(image, digest)
+    for (const image of images.naming(repository, digest)) {
+      const found = await bring(image, digest, signal)
       if (found !== undefined) return found
     }
+    const absent = new Set<Digest>()
     for await (const reference of naming.tagsNaming(repository, digest)) {
+      if (signal.aborted) return undefined
       const image = await imageOf({ repository, reference })
-      if (image === undefined || (await bring(image, image.root)) === undefined) continue
-      const found = await bring(image, digest)
+      // Many tags may show one image: it is not asked for again and again.
+      if (image === undefined || absent.has(image.root)) continue
+      if ((await bring(image, image.root, signal)) === undefined) absent.add(image.root)
+      const found = absent.has(image.root) ? undefined : await bring(image, digest, signal)
       if (found !== undefined) return found
     }
     return undefined
   }
 
+  async function byTag(key: RecordKey, signal: AbortSignal): Promise<StoredManifest | undefined> {
+    const entry = ledger.entry(key)
+    const newest = visibleOf(entry?.history ?? [])?.record.digest
+    // Before anything else: most of what is asked for is here, and is not to push out of memory what is on its way.
+    if (newest === undefined || entry?.held?.digest === newest) return undefined
+    const image = await imageOf(key)
+    return image && bring(image, image.root, signal)
+  }
+
+  /** All that one request waits for, however many sources and images are tried. */
+  async function inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = new AbortController()
+    const over = new AbortController()
+    const reason = new DOMException(`no answer within ${MANIFEST_WAIT_MS} ms`, 'TimeoutError')
+    clock.sleep(MANIFEST_WAIT_MS, { signal: over.signal }).then(
+      () => late.abort(reason),
+      () => {},
+    )
+    try {
+      return await work(AbortSignal.any([late.signal, stop.signal]))
+    } finally {
+      over.abort()
+    }
+  }
+
   return {
-    manifest: async (repository, reference) => {
-      if (isDigest(reference)) return byDigest(repository, reference)
-      const key = { repository, reference }
-      const image = await imageOf(key)
-      if (image === undefined || ledger.entry(key)?.held?.digest === image.root) return undefined
-      return bring(image, image.root)
-    },
+    manifest: (repository, reference) =>
+      inTime((signal) =>
+        isDigest(reference)
+          ? byDigest(repository, reference, signal)
+          : byTag({ repository, reference }, signal),
+      ),
     blob: (repository, digest) => {
-      for (const image of images.values()) {
-        const blob = image.key.repository === repository ? image.blobs.get(digest) : undefined
-        if (blob === undefined) continue
-        const { root, platforms } = image
-        const target = { repository, image: { digest: root, platforms }, blob }
-        return {
-          size: blob.size,
-          read: (range, signal) => readArriving(deps, target, range, signal),
-        }
+      const found = images.withBlob(repository, digest)
+      if (found === undefined || stop.signal.aborted) return undefined
+      const { root, platforms } = found.image
+      const target = { repository, image: { digest: root, platforms }, blob: found.blob }
+      return {
+        size: found.blob.size,
+        read: (range, signal) =>
+          readArriving(deps, target, range, AbortSignal.any([signal, stop.signal])),
       }
-      return undefined
     },
+    [Symbol.dispose]: () =>
+      stop.abort(new DOMException('the node stops, or takes up another topology', 'AbortError')),
   }
 }

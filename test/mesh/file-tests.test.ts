@@ -98,7 +98,11 @@ async function checkReach(
     }
     for (const name of promise.available ?? []) {
       const { url } = mesh.node(name)
-      await eventually(() => comparePull(url, image.repository, image.tag, index).then(() => true))
+      // As clients do: the tag first, which says what its parts are.
+      await eventually(
+        async () => (await digestAt(url, image.repository, image.tag)) === index.digest,
+      )
+      await comparePull(url, image.repository, image.tag, index)
     }
   })
   if (skipped.length > 0) skip(skipped.join(', '))

@@ -18,7 +18,7 @@ const TARGET = {
 }
 
 /** A flight whose bytes come when the test says so. */
-function createFlight() {
+function createFlight({ damaged = false } = {}) {
   const over = Promise.withResolvers<Outcome>()
   let staged: Buffer | undefined = Buffer.alloc(0)
   let tell = (_bytes: number) => {}
@@ -41,6 +41,7 @@ function createFlight() {
         Readable.from([BYTES.subarray(range?.start, range?.end)]),
       openStaged: async () => file,
     },
+    damage: { has: () => damaged },
     clock: systemClock,
   }
   return {
