@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import type { ConvergenceView } from '../admin/convergence-view.ts'
 import { systemClock } from '../lib/clock.ts'
+import { counted } from '../lib/counted.ts'
 import { durationText, parseDuration } from '../lib/duration.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import { isProven, judgeRound, type Round } from './convergence-verdict.ts'
@@ -86,7 +87,7 @@ function progressText({ answers, problems }: Round): string {
   const reached = answers.filter(isReached)
   const open = reached.reduce((sum, { view }) => sum + view.jobs.open, 0)
   const done = reached.length - problems.size
-  return `${done} of ${answers.length} nodes hold what they must, ${open} transfers open`
+  return `${done} of ${answers.length} nodes hold what they must, ${counted(open, 'transfer')} open`
 }
 
 function roundText({ answers, problems }: Round, isConverged: boolean): string {

@@ -3,6 +3,7 @@
  * nothing: two looks are needed in which everybody is done and nobody's feed has moved from the first to the second.
  */
 import type { ConvergenceView } from '../admin/convergence-view.ts'
+import { counted } from '../lib/counted.ts'
 import { durationText } from '../lib/duration.ts'
 import type { Answer } from './mesh-nodes.ts'
 
@@ -59,7 +60,7 @@ function ownProblems(view: ConvergenceView): string[] {
   if (jobs.open > 0) {
     const age =
       jobs.oldestMs === undefined ? '' : `, the oldest ${durationText(nowMs - jobs.oldestMs)}`
-    problems.push(`${jobs.open} transfers open${age} (\`entrepot jobs\`)`)
+    problems.push(`${counted(jobs.open, 'transfer')} open${age} (\`entrepot jobs\`)`)
   }
   if (jobs.held > 0) problems.push(`${jobs.held} held by a person (\`entrepot jobs retry ID\`)`)
   if (damagedBlobs > 0) problems.push(`${damagedBlobs} damaged blobs to repair`)

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import type { ConfirmedView, DeletesView } from '../admin/deletes-view.ts'
 import { systemClock } from '../lib/clock.ts'
+import { counted } from '../lib/counted.ts'
 import { durationText } from '../lib/duration.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import { findMesh } from './mesh-nodes.ts'
@@ -42,7 +43,9 @@ export function addDeletesCommand(program: Command): void {
       const view = await askNode<ConfirmedView>(url, path, asked)
       if (json === true) printJson(view)
       else
-        print(`${node} lets ${view.confirmed} deletes of ${view.repository} go when they are due`)
+        print(
+          `${node} lets ${counted(view.confirmed, 'delete')} of ${view.repository} go, each when its grace is over`,
+        )
     })
 }
 

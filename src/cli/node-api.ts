@@ -34,8 +34,9 @@ export async function askNode<T>(
     | (T & { readonly error?: { readonly message: string } })
     | undefined
   if (answer.statusCode < 300 && body !== undefined) return body
-  const why = body?.error?.message ?? `status ${answer.statusCode}`
-  throw new EntrepotError('NODE_REFUSED', `${url}${path}: ${why}`)
+  // What a node says names what was asked for; without a word of its own the path does.
+  const why = body?.error?.message ?? `${path} answered status ${answer.statusCode}`
+  throw new EntrepotError('NODE_REFUSED', `${url}: ${why}`)
 }
 
 /** Rows of a list that comes in pages, all of them. `path` has a query. */

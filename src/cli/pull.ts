@@ -39,7 +39,20 @@ export function addPullCommand(program: Command): void {
         throw new EntrepotError('CONFIG_INVALID', message)
       }
       const query = new URLSearchParams({ repository, reference }).toString()
-      const view = await askNode<PullView>(url, `/api/v1/pulls?${query}`, { method: 'POST', tlsCa })
+      const view = await askNode<PullView>(url, `/api/v1/pulls?${query}`, {
+        method: 'POST',
+        tlsCa,
+      }).catch(async (err: unknown) => {
+        // A script that says it twice has what it wants.
+        const why = await askNode<WhyView>(url, `/api/v1/why?${query}`, { tlsCa })
+        if (why.verdict !== 'held') throw err
+        return why
+      })
+      if ('verdict' in view) {
+        if (json === true) printJson(view)
+        else print(view.sentence)
+        return
+      }
       if (!wait) {
         if (json === true) printJson(view)
         else

@@ -1,9 +1,11 @@
 /** `entrepot topology check` and `test`: every finding with its place, and what the file promises, each with the reason. */
 import type { Command } from 'commander'
+import { counted } from '../lib/counted.ts'
 import { runFileTests, type TestResult } from '../topology/file-tests.ts'
 import type { Finding } from '../topology/findings.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { TopologyReading } from '../topology/topology-file.ts'
+import { linkNumber } from '../topology/ways.ts'
 import { print, printJson } from './output.ts'
 
 /** @throws TOPOLOGY_UNREADABLE */
@@ -70,7 +72,7 @@ export function testText({ name, ok, lines }: TestResult): string {
 export function countText(tests: readonly TestResult[]): string {
   if (tests.length === 0) return 'no tests in the file'
   const failed = tests.filter(({ ok }) => !ok).length
-  const count = `${tests.length} ${tests.length === 1 ? 'test' : 'tests'}`
+  const count = counted(tests.length, 'test')
   return failed === 0
     ? `${count}, all good`
     : `${count}: ${tests.length - failed} good, ${failed} failed`
@@ -82,6 +84,7 @@ function isGood(topology: Topology | undefined, tests: readonly TestResult[]): b
 
 function summary(file: string, topology: Topology, tests: readonly TestResult[]): string {
   const { realm, generation, nodes, groups } = topology
+  const links = new Set(groups.map(linkNumber)).size
   const verdict = isGood(topology, tests) ? 'good' : 'its own tests fail'
-  return `${file}: ${verdict}. Realm ${realm}, generation ${generation}, ${nodes.size} nodes, ${groups.length} link groups, ${countText(tests)}`
+  return `${file}: ${verdict}. Realm ${realm}, generation ${generation}, ${counted(nodes.size, 'node')}, ${counted(links, 'link')}, ${countText(tests)}`
 }

@@ -10,6 +10,7 @@ import { createLastPulled, type LastPulled } from '../storage/last-pulled.ts'
 import { itemOf } from '../storage/naming.ts'
 import type { Demands } from '../topology/demand.ts'
 import type { Naming } from '../topology/flow.ts'
+import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { ContentStore } from './content-store.ts'
 
@@ -50,6 +51,7 @@ export function createBudget(deps: BudgetDeps): Budget | undefined {
         const demand = await demands.of(itemOf(key, record), naming)
         return demand !== undefined && demand.held === undefined
       },
+      isWriter: (repository) => writersOf(deps.topology, repository).includes(deps.self),
       logger: deps.logger.child({ room: 'storage' }),
     },
     budget,

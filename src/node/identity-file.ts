@@ -6,15 +6,21 @@ import { codeOf, EntrepotError, messageOf } from '../lib/errors.ts'
 import { generateIdentity, type Identity, identityFromPem } from '../record/identity.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 
+/** Below the data directory. */
+const IN_DATA = join('/', 'entrepot', 'identity.key')
+
 export function identityPath(dataDirectory: string): string {
-  return join(dataDirectory, 'entrepot', 'identity.key')
+  return join(dataDirectory, IN_DATA)
 }
 
 /** @throws IDENTITY_MISSING, IDENTITY_INVALID, IDENTITY_EXPOSED */
 export async function loadIdentity(path: string): Promise<Identity> {
   const pem = await readPem(path)
   if (pem === undefined) {
-    const message = `there is no identity in ${path}; make one with: entrepot identity new --data DIR`
+    const how = path.endsWith(IN_DATA)
+      ? `--data ${path.slice(0, -IN_DATA.length)}`
+      : `--identity ${path}`
+    const message = `there is no key in ${path}; make one with: entrepot identity new ${how}`
     throw new EntrepotError('IDENTITY_MISSING', message)
   }
   const { mode } = await stat(path)
@@ -42,7 +48,7 @@ export async function loadOwnIdentity(
   const message =
     expected === undefined
       ? `the topology gives node ${node} no peerId; write there: peerId: ${identity.peerId}`
-      : `node ${node} has peerId ${expected} in the topology, the key in ${path} is ${identity.peerId}`
+      : `node ${node} has peerId ${expected} in the topology, the key in ${path} is ${identity.peerId}; correct peerId, or give the node its key with --identity`
   throw new EntrepotError('IDENTITY_FOREIGN', message)
 }
 

@@ -57,7 +57,6 @@ export function createUpkeepParts(deps: UpkeepDeps, graces: Graces): UpkeepParts
     createCollector({ ...deps, ...store, rights, makeRoom, logger }, graces),
   )
   const budget = createBudget({ ...deps, collector })
-  if (budget !== undefined) building.use(budget)
   return {
     collector,
     budget,
@@ -65,6 +64,9 @@ export function createUpkeepParts(deps: UpkeepDeps, graces: Graces): UpkeepParts
       collector.start()
       budget?.start()
     },
-    [Symbol.asyncDispose]: () => building.disposeAsync(),
+    // At once: an eviction waits for its run of the collector, which ends early when that is told to.
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([budget?.[Symbol.asyncDispose](), building.disposeAsync()])
+    },
   }
 }

@@ -1,5 +1,6 @@
 /** The words in which a node explains itself: parts of sentences, and facts a line each. */
 import { bytesText } from '../lib/bytes-text.ts'
+import { counted } from '../lib/counted.ts'
 import { isDigest } from '../oci/name.ts'
 import type { Neighbour } from '../peers/neighbours.ts'
 import type { RecordKey, SignedRecord } from '../record/tag-record.ts'
@@ -92,7 +93,7 @@ export function factsOf(found: Found, topology: Topology): string[] {
   }
   if (job !== undefined) {
     const why = job.reason === undefined ? '' : `: ${job.reason}`
-    facts.push(`job: ${job.state} after ${job.attempts} tries${why}`)
+    facts.push(`job: ${job.state} after ${counted(job.attempts, 'try', 'tries')}${why}`)
   }
   for (const { row, signed } of parked) {
     facts.push(

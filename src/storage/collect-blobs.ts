@@ -49,13 +49,13 @@ async function lookAtLink(
     return undefined
   }
   const sinceMs = noted ?? run.now
-  const dueAtMs = run.isEvicted(digest) ? run.now : sinceMs + run.graces.unusedMs
+  const dueAtMs = run.isEvicted(digest, repository) ? run.now : sinceMs + run.graces.unusedMs
   const isDue =
     (dueAtMs <= run.now || run.isLeaving(digest)) &&
-    !run.isBusy(digest) &&
+    !run.isBusy(digest, repository) &&
     (run.isDryRun ||
       (await run.index.transact(
-        (tx) => !run.isBusy(digest) && rows.removeBlob(tx, repository, digest),
+        (tx) => !run.isBusy(digest, repository) && rows.removeBlob(tx, repository, digest),
       )))
   if (!isDue) run.keepFile(digest)
   if (!isDue && noted === undefined) await run.noteUnused(key)

@@ -84,7 +84,7 @@ async function look(
 ): Promise<CollectedItem | undefined> {
   const { repository, digest, row } = found
   const isWanted = await isWantedByDigest(deps, run, found)
-  const isEvicted = run.isEvicted(digest)
+  const isEvicted = run.isEvicted(digest, repository)
   const use = manifestUse(run.index, repository, digest, { isWanted, isEvicted })
   const key = pairKey(repository, digest)
   const noted = run.index.get(UNUSED, key)
@@ -100,7 +100,7 @@ async function look(
   const seen = { ...found, sinceMs, notedMs: noted?.sinceMs, isWanted }
   // What an index names goes after it, or somebody could see the index without a part of it.
   const isFirst = run.index.get(PARENT, key) === undefined
-  const mayGo = dueAtMs <= run.now && !run.isBusy(digest)
+  const mayGo = dueAtMs <= run.now && !run.isBusy(digest, repository)
   const isDue = mayGo && (run.isDryRun || (isFirst && (await remove(deps, run, seen))))
   const reason = reasonOf(run, found, { use, noted, sinceMs })
   if (run.isDryRun && isDue) run.leaves(row)
@@ -123,9 +123,9 @@ function remove(
   const { repository, digest, sinceMs, notedMs, isWanted } = found
   const key = pairKey(repository, digest)
   return run.index.transact((tx) => {
-    const isFree = !run.isBusy(digest) && tx.get(PARENT, key) === undefined
+    const isFree = !run.isBusy(digest, repository) && tx.get(PARENT, key) === undefined
     if (!isFree || tx.get(MANIFEST, key) === undefined) return false
-    const isEvicted = run.isEvicted(digest)
+    const isEvicted = run.isEvicted(digest, repository)
     if (manifestUse(tx, repository, digest, { isWanted, isEvicted }).kind === 'used') return false
     // A tag showed it, and left it again, since it was looked at: its time begins anew.
     if (tx.get(UNUSED, key)?.sinceMs !== notedMs) return false

@@ -19,9 +19,9 @@ export interface CollectorRun extends Disposable {
   /** When it began, milliseconds since the Unix epoch. */
   readonly now: number
   /** Somebody holds the digest, asked for it a short while ago, or since this run began: what was seen before says nothing. */
-  isBusy(digest: Digest): boolean
-  /** It goes now, whatever the graces say, where nothing uses it. */
-  isEvicted(digest: Digest): boolean
+  isBusy(digest: Digest, repository?: RepositoryName): boolean
+  /** The repository's one goes now, whatever the graces say, where nothing uses it. Without a repository: the file. */
+  isEvicted(digest: Digest, repository?: RepositoryName): boolean
   /** What the manifests of a repository name is noted anew from here on. */
   beginRepository(repository: RepositoryName): void
   /** The manifest stays, and all that it names. */
@@ -47,6 +47,9 @@ export interface CollectorRun extends Disposable {
   noteUsed(key: string): Promise<void>
 }
 
+/** What goes at once, by repository: graces of other repositories that have the same content are not touched. */
+export type Evicted = ReadonlyMap<RepositoryName, ReadonlySet<Digest>>
+
 export interface CollectorRunDeps {
   readonly index: IndexDb
   readonly leases: BlobLeases
@@ -67,13 +70,18 @@ export function beginRun(
     signal,
     evicted,
   }: Pick<CollectorRun, 'graces' | 'isDryRun' | 'now' | 'signal'> & {
-    readonly evicted?: ReadonlySet<Digest> | undefined
+    readonly evicted?: Evicted | undefined
   },
 ): CollectorRun {
   const watch: Watch = leases.watch()
   const kept = createDigestFilter({ random }, { expected: FILES })
   let named: DigestFilter | undefined
   let leaving: DigestFilter | undefined
+  const isEvicted = (digest: Digest, repository?: RepositoryName): boolean => {
+    if (evicted === undefined) return false
+    if (repository !== undefined) return evicted.get(repository)?.has(digest) === true
+    return evicted.values().some((digests) => digests.has(digest))
+  }
 
   return {
     index,
@@ -81,11 +89,11 @@ export function beginRun(
     isDryRun,
     now,
     signal,
-    isBusy: (digest) =>
+    isBusy: (digest, repository) =>
       leases.isHeld(digest) ||
       watch.has(digest) ||
-      (evicted?.has(digest) !== true && leases.isRecent(digest)),
-    isEvicted: (digest) => evicted?.has(digest) === true,
+      (!isEvicted(digest, repository) && leases.isRecent(digest)),
+    isEvicted,
     beginRepository: (repository) => {
       const { manifests } = index.get(REPOSITORY, repository) ?? { manifests: 0 }
       const expected = manifests * BLOBS_EACH

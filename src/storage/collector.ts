@@ -9,7 +9,6 @@ import type { Clock } from '../lib/clock.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Random } from '../lib/random.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import { isAdoptionOpen } from './adoption.ts'
 import type { BlobLeases } from './blob-leases.ts'
@@ -18,7 +17,7 @@ import { type CollectFilesDeps, collectFiles, collectLinks } from './collect-blo
 import { collectManifests, type Rights } from './collect-manifests.ts'
 import { collectStages, collectUploads } from './collect-stages.ts'
 import type { CollectedItem, Graces } from './collected-item.ts'
-import { beginRun, type CollectorRun } from './collector-run.ts'
+import { beginRun, type CollectorRun, type Evicted } from './collector-run.ts'
 import type { ContentRows } from './content-rows.ts'
 import type { IndexDb } from './index-db.ts'
 import { BLOB, endOf, MANIFEST } from './index-tables.ts'
@@ -37,7 +36,7 @@ export interface Collector extends AsyncDisposable {
 export interface CollectOptions {
   readonly onItem?: ((item: CollectedItem) => void) | undefined
   /** Manifests and blobs that go at once, whatever the graces say, where nothing else uses them. */
-  readonly evicted?: ReadonlySet<Digest> | undefined
+  readonly evicted?: Evicted | undefined
 }
 
 export interface Collection {
@@ -73,7 +72,7 @@ export function createCollector(deps: CollectorDeps, graces: Graces): Collector 
   const stop = new AbortController()
   let last: Promise<unknown> = Promise.resolve()
 
-  function begin(isDryRun: boolean, evicted?: ReadonlySet<Digest>): CollectorRun {
+  function begin(isDryRun: boolean, evicted?: Evicted): CollectorRun {
     const run = { graces, isDryRun, now: clock.now(), signal: stop.signal }
     return beginRun(deps, { ...run, evicted })
   }

@@ -12,6 +12,7 @@ import {
   MANIFEST,
   type ManifestRow,
   PARENT,
+  PULLED,
   pairKey,
   REPOSITORY,
   UNUSED,
@@ -141,6 +142,7 @@ export function createContentRows({ ledger, links }: ContentRowsDeps): ContentRo
         links.remove(tx, tagIndexPath(repository, tag, digest))
       }
       tx.delete(UNUSED, key)
+      if (tx.get(PULLED, key) !== undefined) tx.delete(PULLED, key)
       links.remove(tx, revisionLinkPath(repository, digest))
       return true
     },

@@ -7,15 +7,22 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
-import { isDigest } from '../oci/name.ts'
-import { visibleOf } from '../record/history.ts'
-import type { PutRecord, RecordKey } from '../record/tag-record.ts'
+import { isDigest, type RepositoryName } from '../oci/name.ts'
+import type { RecordKey } from '../record/tag-record.ts'
 import type { StorageBudget } from '../topology/topology.ts'
+import { isAdoptionOpen } from './adoption.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { Collector } from './collector.ts'
 import type { ContentRows } from './content-rows.ts'
-import type { IndexDb, Reads } from './index-db.ts'
-import { ENTRY, MANIFEST, pairKey } from './index-tables.ts'
+import {
+  type Candidate,
+  type CandidatesDeps,
+  findCandidates,
+  partsOf,
+  usedAtMs,
+} from './eviction-candidates.ts'
+import type { IndexDb } from './index-db.ts'
+import { ENTRY, pairKey } from './index-tables.ts'
 import type { LastPulled } from './last-pulled.ts'
 import { historyOf, type Ledger } from './ledger.ts'
 
@@ -34,15 +41,13 @@ export interface StorageUsage {
   readonly isOverfull: boolean
 }
 
-export interface EvictorDeps {
+export interface EvictorDeps extends CandidatesDeps {
   readonly index: IndexDb
-  readonly blobs: Pick<BlobStore, 'list' | 'stat'>
+  readonly blobs: Pick<BlobStore, 'list' | 'stat' | 'written'>
   readonly ledger: Pick<Ledger, 'scan' | 'hold'>
   readonly rows: Pick<ContentRows, 'removeTag'>
   readonly collector: Pick<Collector, 'collect'>
   readonly lastPulled: Pick<LastPulled, 'atMs' | 'save'>
-  /** Whether the topology would have nothing against it: no policy holds it here, and the node may not write it. */
-  readonly mayGo: (key: RecordKey, record: PutRecord) => Promise<boolean>
   readonly events: EventBus
   readonly clock: Clock
   readonly logger: Logger
@@ -50,28 +55,24 @@ export interface EvictorDeps {
 
 /** Part of the budget that is used after an eviction: so the next one does not come with the next image. */
 const AIM = 0.9
-/** Entries read at a time. */
-const PAGE = 256
-/** Index in index: deeper documents are not images. */
-const MAX_DEPTH = 4
 /** Between two measurements of the disk, milliseconds: what other programs did there is seen then. */
 const MEASURE_MS = 3_600_000
-
-interface Candidate {
-  readonly key: RecordKey
-  readonly digest: Digest
-  readonly pulledAtMs: number
-}
+/** After an eviction that could not free enough, milliseconds: each looks at everything that is here. */
+const REST_MS = 300_000
 
 export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor {
   const { index, blobs, ledger, rows, lastPulled, clock, logger } = deps
   const stop = new AbortController()
   let usedBytes = 0
+  /** While the disk is measured. */
+  let cameMeanwhile = 0
   let isOverfull = false
+  let restsUntilMs = 0
   let running: Promise<void> | undefined
   const unsubscribe = [
     deps.events.on('blob-fetched', ({ sizeBytes }) => {
       usedBytes += sizeBytes
+      cameMeanwhile += sizeBytes
     }),
     deps.events.on('content-collected', ({ freedBytes }) => {
       usedBytes -= freedBytes
@@ -82,45 +83,64 @@ export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor
 
   async function measure(): Promise<void> {
     let sum = 0
+    cameMeanwhile = 0
     for await (const digest of blobs.list()) {
       stop.signal.throwIfAborted()
       sum += (await blobs.stat(digest))?.size ?? 0
     }
-    usedBytes = sum
+    // Some of it may count twice, until the next time.
+    usedBytes = sum + cameMeanwhile
   }
 
   function lookWhetherFull(): void {
     if (usedBytes <= budget.maxBytes) isOverfull = false
-    else if (budget.evict === 'lru') {
+    else if (budget.evict === 'none') tellOverfull()
+    else if (clock.now() >= restsUntilMs) {
       running ??= evict()
         .catch((err: unknown) => {
+          restsUntilMs = clock.now() + REST_MS
           if (!stop.signal.aborted) logger.warn({ reason: messageOf(err) }, 'nothing was evicted')
         })
         .finally(() => {
           running = undefined
         })
-    } else tellOverfull()
+    }
   }
 
   async function evict(): Promise<void> {
-    const candidates = await findCandidates()
-    while (usedBytes > budget.maxBytes * AIM && candidates.length > 0) {
+    // The collector takes nothing yet, so nothing is let go of.
+    if (isAdoptionOpen(index)) return
+    const aim = budget.maxBytes * AIM
+    // What was counted since the last time is what came: pushes, repairs and other programs are seen only here.
+    await measure()
+    const candidates =
+      usedBytes > budget.maxBytes ? await findCandidates(deps, budget, stop.signal) : []
+    while (usedBytes > aim && candidates.length > 0) {
       stop.signal.throwIfAborted()
-      let least = usedBytes - budget.maxBytes * AIM
-      const evicted = new Set<Digest>()
+      let least = usedBytes - aim
+      const evicted = new Map<RepositoryName, Set<Digest>>()
       const names: string[] = []
-      while (least > 0 && candidates.length > 0) {
-        const next = candidates.shift()
-        if (next === undefined) break
+      for (let last: Digest | undefined; ; ) {
+        const [next] = candidates
+        // All tags of an image, or it stays.
+        if (next === undefined || (least <= 0 && next.digest !== last)) break
+        candidates.shift()
+        last = next.digest
+        // Somebody pulled it a moment ago.
+        if ((await usedAtMs(deps, next)) > next.pulledAtMs) continue
         // Without what it shares with others: then another round follows.
         least -= await letGo(next, evicted)
-        names.push(`${next.key.repository}:${next.key.reference}`)
+        const { repository, digest, key } = next
+        names.push(key === undefined ? `${repository}@${digest}` : `${repository}:${key.reference}`)
       }
       const { freedBytes } = await deps.collector.collect({ evicted })
       logger.info({ images: names.slice(0, 20), count: names.length, freedBytes }, 'evicted')
+      await measure()
     }
     await lastPulled.save()
-    if (usedBytes > budget.maxBytes) tellOverfull()
+    if (usedBytes <= budget.maxBytes) return
+    restsUntilMs = clock.now() + REST_MS
+    tellOverfull()
   }
 
   function tellOverfull(): void {
@@ -133,39 +153,32 @@ export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor
     )
   }
 
-  async function findCandidates(): Promise<Candidate[]> {
-    const found: Candidate[] = []
-    for (let after: string | undefined = ''; after !== undefined; ) {
-      stop.signal.throwIfAborted()
-      const page: Awaited<ReturnType<Ledger['scan']>> = await ledger.scan({ after, limit: PAGE })
-      for (const { key, history, held } of page.entries) {
-        const record = visibleOf(history)?.record
-        if (record === undefined) continue
-        // What an eviction that was cut off has let go of already is still there.
-        const isHere = index.get(MANIFEST, pairKey(key.repository, record.digest)) !== undefined
-        const digest = held?.digest ?? (isHere ? record.digest : undefined)
-        const isPinned = !isDigest(key.reference) && budget.isPinned(key.repository, key.reference)
-        if (digest === undefined || isPinned || !(await deps.mayGo(key, record))) continue
-        found.push({ key, digest, pulledAtMs: lastPulled.atMs(key.repository, digest) })
-      }
-      after = page.last
+  /** The node shows it no more. @returns bytes of all of it, of which others may use a part */
+  async function letGo(
+    { repository, digest, key }: Candidate,
+    into: Map<RepositoryName, Set<Digest>>,
+  ): Promise<number> {
+    if (key !== undefined) await hide(key, digest)
+    const parts = partsOf(index, repository, digest)
+    const known = into.get(repository) ?? new Set()
+    into.set(repository, known)
+    let bytes = 0
+    for (const [part, size] of parts) {
+      if (!known.has(part)) bytes += size
+      known.add(part)
     }
-    return found.sort((a, b) => a.pulledAtMs - b.pulledAtMs)
+    return bytes
   }
 
-  /** The node shows it no more. @returns bytes of all of it, of which others may use a part */
-  async function letGo({ key, digest }: Candidate, into: Set<Digest>): Promise<number> {
+  function hide(key: RecordKey, digest: Digest): Promise<void> {
     const { repository, reference } = key
-    await index.transact((tx) => {
+    return index.transact((tx) => {
       const row = tx.get(ENTRY, pairKey(repository, reference))
-      if (visibleOf(historyOf(row)) === undefined || row?.held?.digest !== digest) return
+      if (row === undefined || historyOf(row).length === 0 || row.held?.digest !== digest) return
       ledger.hold(tx, key, undefined)
       if (!isDigest(reference)) rows.removeTag(tx, repository, reference)
       tx.afterCommit(() => deps.events.emit({ kind: 'visible-changed', key }))
     })
-    const parts = partsOf(index, key, digest)
-    for (const part of parts.keys()) into.add(part)
-    return [...parts.values()].reduce((sum, size) => sum + size, 0)
   }
 
   async function measureInTime(): Promise<void> {
@@ -197,23 +210,4 @@ export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor
       await lastPulled.save().catch(() => {})
     },
   }
-}
-
-/** Its manifests and blobs that are here, with their bytes. */
-function partsOf(
-  reads: Reads,
-  { repository }: RecordKey,
-  digest: Digest,
-  depth = 0,
-): Map<Digest, number> {
-  const parts = new Map<Digest, number>()
-  const row = reads.get(MANIFEST, pairKey(repository, digest))
-  if (row === undefined || depth > MAX_DEPTH) return parts
-  parts.set(digest, row.size)
-  for (const blob of row.blobs) parts.set(blob.digest, blob.size)
-  for (const child of row.manifests) {
-    for (const [part, size] of partsOf(reads, { repository, reference: child }, child, depth + 1))
-      parts.set(part, size)
-  }
-  return parts
 }

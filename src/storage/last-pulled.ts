@@ -13,7 +13,7 @@ export interface LastPulled {
   save(): Promise<void>
 }
 
-/** Manifests noted between two writes; of more the first ones are written early. */
+/** Manifests noted between two writes. Of more those are written early that are here; of what is left the older half is forgotten. */
 const MAX_NOTED = 10_000
 /** An image that is asked for comes within, milliseconds. */
 const ARRIVES_MS = 86_400_000
@@ -25,7 +25,9 @@ export function createLastPulled({
   readonly index: IndexDb
   readonly clock: Pick<Clock, 'now'>
 }): LastPulled {
+  /** In the order of their times. */
   const noted = new Map<string, number>()
+  let isSaving = false
 
   /** It was served while it arrived: its row follows. */
   const mayCome = (atMs: number) => clock.now() - atMs < ARRIVES_MS
@@ -46,10 +48,24 @@ export function createLastPulled({
     }
   }
 
+  async function saveEarly(): Promise<void> {
+    if (isSaving) return
+    isSaving = true
+    await save().catch(() => {})
+    // Not here, and perhaps never: an index of which nobody asked for an image.
+    for (const key of noted.keys()) {
+      if (noted.size <= MAX_NOTED / 2) break
+      noted.delete(key)
+    }
+    isSaving = false
+  }
+
   return {
     note: (repository, digest) => {
-      noted.set(pairKey(repository, digest), clock.now())
-      if (noted.size >= MAX_NOTED) save().catch(() => noted.clear())
+      const key = pairKey(repository, digest)
+      noted.delete(key)
+      noted.set(key, clock.now())
+      if (noted.size >= MAX_NOTED) void saveEarly()
     },
     atMs: (repository, digest) => {
       const key = pairKey(repository, digest)

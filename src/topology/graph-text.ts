@@ -1,4 +1,5 @@
 /** The graph for a terminal of 80 columns: a tree of what leads down, then the links that join in other ways. */
+import { counted } from '../lib/counted.ts'
 import { type Graph, type GraphLink, type GraphNode, policyNames, policyText } from './graph.ts'
 import type { NodeName } from './topology.ts'
 
@@ -15,7 +16,7 @@ interface Branch {
 
 export function graphText(graph: Graph): string {
   const { realm, generation, nodes, links } = graph
-  const counts = `${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}, ${links.length} ${links.length === 1 ? 'link' : 'links'}`
+  const counts = `${counted(nodes.length, 'node')}, ${counted(links.length, 'link')}`
   const { roots, hung } = treeOf(graph)
   const lines = roots.flatMap((root) => branchLines(root, '', ''))
   const left = Math.max(0, ...lines.map(([name]) => name.length)) + 2

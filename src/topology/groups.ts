@@ -14,14 +14,29 @@ export interface GroupTopic {
   readonly filter: Filter
 }
 
-/** The topics of the groups that `node` is in. The name is a hash, so that it says nothing about the topology. */
+/** Made so far: a group never changes. */
+const topics = new WeakMap<Group, string>()
+
+/** The topics of the groups that `node` is in, each once: two links may say the same. */
 export function topicsOf(topology: Topology, node: NodeName): readonly GroupTopic[] {
-  return topology.groups.flatMap((group) => {
+  const all = topology.groups.flatMap((group) => {
     const sends = group.senders.includes(node) && group.receivers.some((other) => other !== node)
     const receives = group.receivers.includes(node) && group.senders.some((other) => other !== node)
     if (!sends && !receives) return []
-    const name = createHash('sha256').update(`${topology.realm}\0${group.id}`).digest('hex')
-    const topic = `/entrepot/records/1/${name.slice(0, 32)}`
+    const topic = topics.get(group) ?? topicOf(topology, group)
+    topics.set(group, topic)
     return [{ topic, group, sends, receives, filter: groupFilter(topology, group.policies) }]
   })
+  return [...new Map(all.toReversed().map((one) => [one.topic, one])).values()].toReversed()
+}
+
+/**
+ * By what the group means, whatever its place in the file: while a topology changes, nodes that run different files meet only
+ * on topics that say the same in both. A hash, so that it says nothing about the topology.
+ */
+function topicOf({ realm }: Topology, { senders, receivers, policies }: Group): string {
+  const meanings = new Set(policies.map(({ meaning }) => meaning))
+  const meaning = [realm, ...[senders, receivers, [...meanings]].map((part) => [...part].sort())]
+  const name = createHash('sha256').update(JSON.stringify(meaning)).digest('hex')
+  return `/entrepot/records/1/${name.slice(0, 32)}`
 }

@@ -70,7 +70,7 @@ function lintPolicies({ origins, policies, links }: TopologyDocument, findings: 
 }
 
 /** Labels and values that no node has. Whoever selects nobody by them has an error already. */
-function lintSelectors(document: TopologyDocument, topology: Topology, findings: Add): void {
+export function lintSelectors(document: TopologyDocument, topology: Topology, findings: Add): void {
   const values = new Map<string, Set<string>>()
   for (const { labels, locality } of topology.nodes.values()) {
     for (const [key, value] of [...Object.entries(locality), ...Object.entries(labels)]) {

@@ -6,7 +6,7 @@ import { crossCheck } from './cross-checks.ts'
 import { resolveExtends } from './extends.ts'
 import { createFindings, type Finding, type Findings } from './findings.ts'
 import { tellIssue } from './issue-text.ts'
-import { lint } from './lints.ts'
+import { lint, lintSelectors } from './lints.ts'
 import { readableParts } from './readable.ts'
 import { TOPOLOGY_SCHEMA } from './schema.ts'
 import type { Topology } from './topology.ts'
@@ -53,10 +53,13 @@ export function readTopology(text: string): TopologyReading {
   if (parse.success) {
     const topology = compile(parse.data)
     crossCheck(parse.data, topology, own)
-    lint(parse.data, topology, own)
-    const list = findings.list()
-    const isGood = list.every(({ severity }) => severity !== 'error')
-    return isGood ? { topology, findings: list } : { findings: list }
+    if (findings.list().every(({ severity }) => severity !== 'error')) {
+      lint(parse.data, topology, own)
+      return { topology, findings: findings.list() }
+    }
+    // Of the lints only what says why a selector selects nobody: a node that nothing reaches may be what was misspelt.
+    lintSelectors(parse.data, topology, own)
+    return { findings: findings.list() }
   }
   for (const issue of parse.error.issues) tellIssue(issue, extended.value, own)
   // The rest of the file is worth looking at too. Lints wait: what is missing may be what was misspelt.

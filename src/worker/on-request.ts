@@ -101,8 +101,9 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
     const { parts } = image
     const child = parts.children.get(digest)
     if (digest !== image.root && child === undefined) return undefined
-    if (!hasPlatform(image.platforms, child?.platform) || !deps.hasRoom()) return undefined
+    if (!hasPlatform(image.platforms, child?.platform)) return undefined
     const isNew = !parts.manifests.has(digest)
+    if (isNew && !deps.hasRoom()) return undefined
     const found = parts.manifests.get(digest) ?? (await load(image, digest, signal))
     const parse = found && parseManifest(found.bytes, found.mediaType)
     if (found === undefined || parse?.kind !== 'parsed') return undefined
@@ -118,7 +119,7 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
     const noted = asked.of(key, root)
     if (!isNew && noted !== undefined && coversPlatforms(noted, one)) return
     const word = `${keyText(key)} ${root} ${String(one)}`
-    if (asking.has(word)) return
+    if (asking.has(word) || !deps.hasRoom()) return
     asking.add(word)
     const held = ledger.entry(key)?.held
     const before = held?.digest === root ? held.coverage : undefined
@@ -187,7 +188,7 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
       ),
     blob: (repository, digest) => {
       const found = images.withBlob(repository, digest)
-      if (found === undefined || stop.signal.aborted) return undefined
+      if (found === undefined) return undefined
       const { root, platforms } = found.image
       const target = { repository, image: { digest: root, platforms }, blob: found.blob }
       return {

@@ -121,7 +121,7 @@ test('a node that waits for content, or was told by a person to wait, is behind 
     converged('hub')
       .nodes.find(({ node }) => node === name)
       ?.problems?.join()
-  expect(problemsOf('eu')).toMatch(/1 transfers open, the oldest \d+/)
+  expect(problemsOf('eu')).toMatch(/1 transfer open, the oldest \d+/)
 
   expect(entrepot('jobs', 'cancel', id, '--url', eu.url).stdout).toContain('held')
   expect(problemsOf('eu')).toMatch(/1 held by a person/)

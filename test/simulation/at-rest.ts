@@ -11,7 +11,7 @@ import { flow, type Naming, neighboursOf, wants } from '../../src/topology/flow.
 import { originOf, writersOf } from '../../src/topology/origins.ts'
 import type { NodeName } from '../../src/topology/topology.ts'
 import { checkDeleted } from './deletes.ts'
-import { checkChanged, checkRemembers, checkServed, isWhole, NO_NAMES } from './invariants.ts'
+import { checkChanged, checkRemembers, checkServed, isWhole } from './invariants.ts'
 import { checkLosers } from './losers-at-rest.ts'
 import { knows } from './memory.ts'
 import { checkNoOthers, isOtherPlatform, platformsAt } from './platforms.ts'
@@ -54,7 +54,7 @@ export async function checkAtRest(world: World): Promise<void> {
       topology: world.topology,
       isWanted: (entry) => wanted.passes(itemAt(entry), namingOf(world, node)),
       isAround: async (repository, digest) =>
-        !hasLostDisks(world) || (await isAround(world, node, repository, digest)),
+        !mayBeLost(world) || (await isAround(world, node, repository, digest)),
     })
   }
   checkAcknowledged(world)
@@ -77,18 +77,17 @@ async function checkRecords(world: World, node: SimNode, entries: Entries): Prom
   }
 }
 
-/** What a node knows of a tag, some neighbour's link lets through, or it may write it. */
+/** What a node knows of a tag, some link lets through, or did by the files that both its ends ran; or it may write it. */
 async function checkLetThrough(
-  { topology }: World,
+  { topology, nodes, files }: World,
   { name }: SimNode,
   entries: readonly Entry[],
 ): Promise<void> {
-  const filters = neighboursOf(topology, name).map((from) => flow(topology, from, name))
   for (const { key, history } of entries) {
     if (isDigest(key.reference) || history.length === 0) continue
     if (writersOf(topology, key.repository).includes(name)) continue
-    const passes = await Promise.all(filters.map((filter) => filter.passes(key, NO_NAMES)))
-    if (!passes.some((one) => one))
+    const ways = [...nodes.keys()].map((from) => files.hasPassed(from, name, key))
+    if (!(await Promise.all(ways)).some((one) => one))
       throw new Error(
         `${name} knows ${key.repository}:${key.reference}, which no link lets through`,
       )
@@ -132,16 +131,20 @@ async function checkHeld(world: World, node: SimNode, entries: readonly Entry[])
     if (visible !== undefined && isWanted && held?.digest !== visible.record.digest) {
       const { digest } = visible.record
       // A manifest by digest may be known where nobody on the way wants it: a superseded image's part, at a second writer.
-      const mayBeGone = hasLostDisks(world) || isDigest(key.reference)
+      const mayBeGone = mayBeLost(world) || isDigest(key.reference)
       if (!mayBeGone || (await isAround(world, node, key.repository, digest))) {
         throw new Error(`${where}: holds ${held?.digest}, must hold ${digest}`)
       }
-      // One by digest is given up when every source was asked; a tag is waited for.
-      if (!isDigest(key.reference)) lost.add(`${key.repository}@${digest}`)
+      // One by digest is given up when every source was asked; a tag is waited for, and all where there is nobody to ask.
+      const isAsked = neighboursOf(world.topology, name).some((from) =>
+        flow(world.topology, from, name).reads(key.repository),
+      )
+      if (!isDigest(key.reference) || !isAsked) lost.add(`${key.repository}@${digest}`)
     }
     // A signature stays when its image's tag has moved on, as superseded content does.
     const mayOutlive = itemAt(entry).subject !== undefined
-    if (held !== undefined && !isWanted && !mayOutlive)
+    const isLeft = async () => passes || (await isLeftBehind(world, node, entry))
+    if (held !== undefined && !isWanted && !mayOutlive && !(await isLeft()))
       throw new Error(`${where}: held, but nobody wants it there`)
     const isWriter = writersOf(world.topology, key.repository).includes(name)
     if (visible === undefined && held !== undefined && isWriter && history.length > 0) {
@@ -172,8 +175,18 @@ async function isAround(
   return false
 }
 
-function hasLostDisks({ nodes, memory }: World): boolean {
-  return [...nodes.values()].some((node) => memory.of(node).losses > 0)
+/** A narrower file takes nothing away. */
+async function isLeftBehind(world: World, node: SimNode, entry: Entry): Promise<boolean> {
+  const wanted = [...world.files.all(node.name)].map((file) =>
+    wants(file, node.name).passes(itemAt(entry), namingOf(world, node)),
+  )
+  return (await Promise.all(wanted)).some((is) => is)
+}
+
+/** What is known may be nowhere from where it could come: with a disk, or with the links that brought word of it. */
+function mayBeLost({ nodes, memory, topology }: World): boolean {
+  const areLost = [...nodes.values()].some((node) => memory.of(node).losses > 0)
+  return areLost || topology.generation > 1
 }
 
 function checkFetched({ plot }: World, { name, fetched }: SimNode): void {

@@ -23,12 +23,12 @@ export function makeNextFile(world: World): void {
 
 /** It takes up the newest file; it may die on the way. */
 export async function changeNode(world: World, node: SimNode): Promise<void> {
-  const { memory, topology, tell } = world
+  const { memory, files, topology, tell } = world
   if (node.topology === topology) return
   // What it did by the file that it runs is judged by that.
   await fromOutside(world, () => checkChanged(world))
   tell(`${node.name} takes up generation ${topology.generation}`)
-  const done = memory.change(node, topology)
+  const done = files.change(node.name, topology)
   try {
     await until(world, node.change(topology), CHANGE_LIMIT_MS)
   } catch (err) {

@@ -6,6 +6,7 @@ import type { SimLife } from '../../src/simulator/sim-life.ts'
 import { createSimHub, type SimHubOptions } from '../../src/simulator/sim-network.ts'
 import { createSimNode, type SimNode } from '../../src/simulator/sim-node.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
+import { createFilesRun } from './files-run.ts'
 import { createMemory } from './memory.ts'
 import { describePlot, type Plot, plotOf } from './plot.ts'
 import type { World } from './world.ts'
@@ -34,10 +35,14 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   }
   tell(`${topology.realm}: ${describePlot(plot)}`)
   const memory = createMemory(topology, () => clock.now())
+  const files = createFilesRun(topology, () => clock.now())
   const hub = createSimHub({ clock, random, onSpread: memory.spread }, ratesOf(plot))
   const nodes = new Map<NodeName, SimNode>()
   const onEvent = (node: SimNode, event: MeshEvent) => {
     memory.hear(node, event)
+    void files.check(node, event).then((problem) => {
+      if (problem !== undefined) memory.violations.push(problem)
+    })
     const line = lineOf(event)
     if (line !== undefined) tell(`    ${node.name} ${line}`)
   }
@@ -48,7 +53,7 @@ export async function createWorld(options: WorldOptions): Promise<World> {
     nodes.set(name, node)
   }
   const pending = new Set<Promise<void>>()
-  return { topology, plot, random, clock, hub, nodes, memory, tell, pending }
+  return { topology, plot, random, clock, hub, nodes, memory, files, tell, pending }
 }
 
 function ratesOf({ dropRate, duplicateRate, maxDelayMs, isAttacked }: Plot): SimHubOptions {

@@ -34,23 +34,26 @@ function ruleOf(topology: Topology, node: NodeName, key: RecordKey): Rule | unde
 
 /** A tag that the node showed is gone. `shown` is what it shows now, by key. @throws when it must be there */
 export function checkTaken(
-  { topology, memory, clock, plot }: World,
+  { files, memory, clock, plot }: World,
   { name }: SimNode,
   text: string,
   shown: ReadonlyMap<string, unknown>,
 ): void {
   const key = parseKeyText(text)
   const where = `${key.repository}:${key.reference} at ${name}`
-  const rule = ruleOf(topology, name, key)
-  if (rule === undefined) throw new Error(`${where}: taken away at a node that is no writer`)
+  // Of the files that it ran since the last look any may have been the reason.
+  const rules = [...files.sinceLook(name)].flatMap((file) => ruleOf(file, name, key) ?? [])
+  if (rules.length === 0) throw new Error(`${where}: taken away at a node that is no writer`)
+  const graceMs = Math.min(...rules.map((rule) => rule.graceMs))
+  const keepLast = Math.min(...rules.map((rule) => rule.keepLast))
   const isOver = [...(memory.records.get(text)?.values() ?? [])].some(
-    ({ record }) => record.kind === 'delete' && msOfTime(record.time) + rule.graceMs <= clock.now(),
+    ({ record }) => record.kind === 'delete' && msOfTime(record.time) + graceMs <= clock.now(),
   )
   // A node goes by its sources' clocks and its own, as far as they are right.
   if (!isOver && !plot.movesClocks) throw new Error(`${where}: taken away before its grace is over`)
   const left = [...shown.keys()].filter((one) => parseKeyText(one).repository === key.repository)
-  if (left.length < rule.keepLast)
-    throw new Error(`${where}: taken away, though no more than ${rule.keepLast} stay`)
+  if (left.length < keepLast)
+    throw new Error(`${where}: taken away, though no more than ${keepLast} stay`)
 }
 
 /** At rest, every grace is over. @throws when something is shown that had to go */

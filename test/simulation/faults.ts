@@ -54,6 +54,7 @@ export function createFaults(world: World): Faults {
     tell(`${copy === EMPTY_COPY ? 'lose' : 'set back'} ${describe(parts)} of ${node.name}`)
     await node.disk.restore(copy, parts)
     memory.forget(node, isLacking)
+    world.files.forget(node.name)
     // It lies there for a while, or comes back at once.
     if (random.fraction() < 0.5) await startNode(world, node)
   }

@@ -4,16 +4,14 @@ import type { RepositoryName } from '../../src/oci/name.ts'
 import type { History } from '../../src/record/history.ts'
 import { keyText, parseKeyText } from '../../src/record/tag-record.ts'
 import type { SimNode } from '../../src/simulator/sim-node.ts'
-import { type Naming, wants } from '../../src/topology/flow.ts'
+import { wants } from '../../src/topology/flow.ts'
 import { writersOf } from '../../src/topology/origins.ts'
 import type { Platforms } from '../../src/topology/topology.ts'
 import { checkTaken } from './deletes.ts'
 import { knows, mayShow } from './memory.ts'
+import { NO_NAMES } from './no-names.ts'
 import { type Child, isMeant, platformsAt } from './platforms.ts'
 import type { World } from './world.ts'
-
-/** A tag is wanted by its own name. */
-export const NO_NAMES: Naming = { tagsNaming: async function* () {} }
 
 type Core = NonNullable<SimNode['core']>
 
@@ -34,19 +32,20 @@ export async function checkChanged(world: World): Promise<void> {
 /** Every tag that it serves can be pulled whole from it, is wanted there, and was not taken back before. */
 export async function checkServed(world: World, node: SimNode, core: Core): Promise<void> {
   const memory = world.memory.of(node)
-  const shown = await servedBy(world, node, core, memory.isLacking)
+  const shown = await servedBy(node, core, memory.isLacking)
   for (const [text, digest] of shown) await checkNew(world, node, text, digest)
   for (const text of memory.shown.keys()) checkGone(world, node, text, shown)
+  world.files.looked(node)
   memory.shown = shown
   memory.knownAtLook = new Map(memory.histories)
 }
 
 async function servedBy(
-  world: World,
-  { name }: SimNode,
+  node: SimNode,
   core: Core,
   isLacking: boolean,
 ): Promise<Map<string, Digest>> {
+  const { name } = node
   const shown = new Map<string, Digest>()
   const whole = new Set<string>()
   for (const repository of await core.content.repositories({ limit: 1000 })) {
@@ -55,7 +54,7 @@ async function servedBy(
       if (stat === undefined && isLacking) continue
       if (stat === undefined)
         throw new Error(`${name} lists ${repository}:${tag} and has no manifest`)
-      const what = { platforms: platformsAt(world, name, repository), whole }
+      const what = { platforms: platformsAt(node, name, repository), whole }
       if (!isLacking) await checkWhole(name, core, repository, stat.digest, what)
       // What has no history of its own is derived from another tag's.
       const key = { repository, reference: tag }
@@ -105,7 +104,7 @@ export async function isWhole(
 }
 
 async function checkNew(
-  { topology, memory }: World,
+  { files, memory }: World,
   node: SimNode,
   text: string,
   digest: Digest,
@@ -117,8 +116,11 @@ async function checkNew(
   if (!mayShow(memory, knownAtLook.get(text) ?? [], key, digest)) {
     throw new Error(`${where}: shows ${digest}, which was replaced or deleted there before`)
   }
-  const isWanted = await wants(topology, node.name).passes(key, NO_NAMES)
-  if (!isWanted) throw new Error(`${where}: held, but nobody wants it there`)
+  const wanted = [...files.sinceLook(node.name)].map((file) =>
+    wants(file, node.name).passes(key, NO_NAMES),
+  )
+  if (!(await Promise.all(wanted)).some((is) => is))
+    throw new Error(`${where}: held, but nobody wants it there`)
 }
 
 /** Only what a writer deleted goes, at once where writers are, and elsewhere as the policies say. */
@@ -129,10 +131,10 @@ function checkGone(
   shown: ReadonlyMap<string, Digest>,
 ): void {
   if (shown.has(text)) return
-  const { topology, memory } = world
+  const { memory } = world
   const { repository, reference } = parseKeyText(text)
   const where = `${repository}:${reference} at ${node.name}`
-  const isWriter = writersOf(topology, repository).includes(node.name)
+  const isWriter = writersOf(node.topology, repository).includes(node.name)
   if (!isWriter) checkTaken(world, node, text, shown)
   const all = [...(memory.records.get(text)?.values() ?? [])]
   if (!all.some(({ record }) => record.kind === 'delete'))

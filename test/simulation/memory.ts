@@ -9,7 +9,6 @@ import type { PeerId } from '../../src/record/peer-id.ts'
 import { keyText, type RecordKey, type SignedRecord } from '../../src/record/tag-record.ts'
 import { msOfTime } from '../../src/record/time.ts'
 import type { SimNode } from '../../src/simulator/sim-node.ts'
-import { flow } from '../../src/topology/flow.ts'
 import { mayWrite } from '../../src/topology/origins.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 
@@ -30,16 +29,6 @@ export interface NodeMemory {
   clockMoved: { readonly atMs: number; readonly wasMs: number }
   /** Newest time of a record that it stored, milliseconds since the Unix epoch. */
   newestMs: number
-  /** Files that it ran since the last look: what it shows anew is wanted by one of them. */
-  readonly ranSinceLook: Set<Topology>
-  /** Ids of records that had to wait: their way was judged when they came. */
-  readonly parked: Set<string>
-}
-
-/** A file that a node ran, until when; infinite where it runs it. */
-interface Run {
-  readonly topology: Topology
-  untilMs: number
 }
 
 export interface Memory {
@@ -59,10 +48,6 @@ export interface Memory {
   forget(node: SimNode, isLacking: boolean): void
   /** Newest time of any record, milliseconds since the Unix epoch. */
   newestMs(): number
-  /** It begins to take up another file; call what comes back when it has. */
-  change(node: SimNode, topology: Topology): () => void
-  /** Every file that it ever ran. */
-  filesOf(node: SimNode): readonly Topology[]
 }
 
 /** More than any world has. */

@@ -8,6 +8,9 @@ import { checkChanged, checkRemembers } from './invariants.ts'
 import { rest } from './rest.ts'
 import { advance, fromOutside, startNode, type World } from './world.ts'
 
+/** Of a step in a world whose topology changes: one in five. */
+const CHANGES = 10
+
 /** @throws with a message when a promise of the mesh is broken; the story says how it came to that */
 export async function runWorld(options: WorldOptions): Promise<World> {
   const world = await createWorld(options)
@@ -58,7 +61,7 @@ function chooser(world: World, faults: Faults): () => Promise<void> {
     [3, faults.loseDisk],
     [2, faults.fillDisk],
     [3, faults.moveClock],
-    [4, faults.changeTopology],
+    [world.plot.changesTopology ? CHANGES : 0, faults.changeTopology],
     [3, attack],
   ]
   const total = choices.reduce((sum, [weight]) => sum + weight, 0)

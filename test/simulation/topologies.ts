@@ -58,6 +58,23 @@ links:
   - { shape: star, center: edge-1, leaves: relay, policies: [all] }
 `
 
+/** A hub that gives each of its nodes something else; one of them passes on what it may. */
+const SPLIT = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: split, generation: 1 }
+nodes: { hub: {}, north: {}, south: {}, shop: {} }
+origins: [{ repos: ["**"], writers: hub }]
+policies:
+  north: { match: { repos: ["**"] }, mode: eager }
+  south: { match: { repos: ["**"], tags: { include: ["v2*"] } }, mode: eager }
+  shop: { match: { repos: ["team-eu/**", "demo/**"], tags: { exclude: ["*-*"] } }, mode: eager }
+links:
+  - { shape: star, center: hub, leaves: north, policies: [north] }
+  - { shape: star, center: hub, leaves: south, policies: [south, shop] }
+  - { shape: star, center: south, leaves: shop, policies: [shop] }
+`
+
 /** Links so narrow that one image takes a minute, closed at first; peers ask each other first, and a writer reads back from one. */
 const NARROW = `
 apiVersion: entrepot/v1
@@ -130,7 +147,7 @@ const SHIPPED = ['master-slave', 'hierarchical', 'mesh']
 const SHIPPED_TEXTS = SHIPPED.map((name) =>
   readFileSync(new URL(`../../topologies/${name}.yaml`, import.meta.url), 'utf8'),
 )
-const SIMULATED = [...SHIPPED_TEXTS, DIAMOND, FADING].map((text) => ({
+const SIMULATED = [...SHIPPED_TEXTS, DIAMOND, FADING, SPLIT].map((text) => ({
   text,
   topology: complete(text),
 }))

@@ -22,6 +22,7 @@ export function variantsOf(text: string): readonly Variant[] {
     { what: 'a link more', text: edited(text, addLink) },
     // Others get its number, and its place.
     { what: 'a link less', text: edited(text, (document) => document.deleteIn(['links', 0])) },
+    { what: 'the links in another order', text: edited(text, turnOrder) },
     { what: 'other links', text: edited(text, turnLinks) },
   ]
 }
@@ -57,6 +58,11 @@ function addLink(document: Document): void {
   const [policy = ''] = namesIn(document, 'policies')
   const link = { shape: 'star', center: nodes[1], leaves: [nodes.at(-1)], policies: [policy] }
   document.setIn(['links'], [link, ...linksOf(document)])
+}
+
+function turnOrder(document: Document): void {
+  const [first, ...others] = linksOf(document)
+  document.setIn(['links'], [...others, first])
 }
 
 /** A chain from the first node to the last, by the last policy, in place of all. */

@@ -20,26 +20,32 @@ const TARGET = {
 /** A flight whose bytes come when the test says so. */
 function createFlight({ damaged = false } = {}) {
   const over = Promise.withResolvers<Outcome>()
-  let staged: Buffer | undefined = Buffer.alloc(0)
   let tell = (_bytes: number) => {}
   let signal: AbortSignal | undefined
-  const file: GrowingFile = {
-    read: async (at, length) => staged?.subarray(at, at + length) ?? Buffer.alloc(0),
-    close: async () => {},
+  const options = { isDamaged: false, isEvicted: false }
+  /** A file goes on as it was opened, also when another one has its name. */
+  let files: { bytes: Buffer } = { bytes: Buffer.alloc(0) }
+  const openFile = (): GrowingFile => {
+    const mine = files
+    return {
+      read: async (at, length) => mine.bytes.subarray(at, at + length),
+      close: async () => {},
+    }
   }
   const deps = {
     fetcher: {
-      blob: (_repository, _image, _blob, options) => {
-        tell = options.onProgress
-        signal = options.signal
-        options.signal.addEventListener('abort', () => over.reject(options.signal.reason))
+      blob: (_repository, _image, _blob, how) => {
+        tell = how.onProgress
+        signal = how.signal
+        options.isDamaged = how.isDamaged === true
+        how.signal.addEventListener('abort', () => over.reject(how.signal.reason))
         return over.promise
       },
     } satisfies Pick<Fetcher, 'blob'>,
     blobs: {
       read: async (_digest: string, range?: { start: number; end: number }) =>
-        Readable.from([BYTES.subarray(range?.start, range?.end)]),
-      openStaged: async () => file,
+        options.isEvicted ? undefined : Readable.from([BYTES.subarray(range?.start, range?.end)]),
+      openStaged: async () => openFile(),
     },
     damage: { has: () => damaged },
     clock: systemClock,
@@ -47,8 +53,13 @@ function createFlight({ damaged = false } = {}) {
   return {
     deps,
     isLeft: () => signal?.aborted,
+    options,
+    left: (bytes: Buffer) => {
+      files = { bytes }
+    },
     come: (bytes: Buffer) => {
-      staged = bytes
+      if (bytes.length < files.bytes.length) files = { bytes }
+      files.bytes = bytes
       tell(bytes.length)
     },
     end: (outcome: Outcome) => over.resolve(outcome),
@@ -117,6 +128,37 @@ describe('worker / arriving', () => {
     flight.come(BYTES)
     flight.end({ kind: 'pulled', from: undefined })
     expect(await text).toBe(BYTES.subarray(12).toString())
+  })
+
+  test('a whole stage of wrong bytes that an earlier process left is not read after it was thrown away', async () => {
+    const flight = createFlight()
+    flight.left(Buffer.from('these bytes are all wrong'))
+    const chunks = flight.read()
+    const first = chunks.next()
+    await new Promise((resolve) => setImmediate(resolve))
+    flight.come(Buffer.alloc(0))
+    flight.come(BYTES.subarray(0, 7))
+    expect(Buffer.from((await first).value ?? []).toString()).toBe('all the')
+  })
+
+  test('a slow reader gets the rest of what was evicted meanwhile; one that opened nothing is cut', async () => {
+    const flight = createFlight()
+    const chunks = flight.read()
+    const first = chunks.next()
+    flight.come(BYTES.subarray(0, 7))
+    await first
+    flight.come(BYTES)
+    flight.end({ kind: 'pulled', from: undefined })
+    flight.options.isEvicted = true
+    expect(await all(chunks)).toBe(BYTES.subarray(7).toString())
+    await expect(all(flight.read())).rejects.toThrow('was here a moment ago')
+  })
+
+  test('a file with wrong bytes is not taken for the blob', async () => {
+    const flight = createFlight({ damaged: true })
+    flight.end({ kind: 'pulled', from: undefined })
+    await all(flight.read())
+    expect(flight.options.isDamaged).toBe(true)
   })
 
   test('a reader that leaves takes no part in the flight any more', async () => {
