@@ -11,6 +11,8 @@ const DELETE = z.object({
   dueAtMs: z.number(),
   /** `kept-last`: of the newest tags, which stay. `held-up`: too many at once, it waits for a person. */
   state: z.enum(STATES),
+  /** Of one in its grace: why it would not go when that is over, as things are. */
+  afterGrace: z.enum(['kept-last', 'held-up']).optional(),
 })
 
 const REPOSITORY = z.object({

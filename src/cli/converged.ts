@@ -54,6 +54,11 @@ async function look(
   timeoutMs: number,
 ): Promise<{ readonly isConverged: boolean; readonly round: Round }> {
   const mesh = await findMesh(options)
+  const names = mesh.topology.nodes.map(({ name }) => name)
+  for (const name of (options.without ?? []).filter((one) => !names.includes(one))) {
+    const known = `there are ${names.join(', ')}`
+    process.stderr.write(`entrepot: --without: no node ${name} in the topology; ${known}\n`)
+  }
   const beganAt = performance.now()
   const isShown = options.wait === true && process.stderr.isTTY
   let before: Round | undefined

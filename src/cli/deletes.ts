@@ -64,10 +64,10 @@ function deletesText({ node, repositories }: DeletesView): string {
   if (repositories.length === 0) return `${node} shows nothing that was deleted and is to go here`
   const now = systemClock.now()
   const rows = repositories.flatMap(({ repository, deletes }) =>
-    deletes.map(({ reference, deletedAtMs, dueAtMs, state }) => [
+    deletes.map(({ reference, deletedAtMs, dueAtMs, state, afterGrace }) => [
       `${repository}${reference.includes(':') ? '@' : ':'}${reference}`,
       new Date(deletedAtMs).toISOString(),
-      whenText(state, dueAtMs - now),
+      whenText(state, dueAtMs - now, afterGrace),
     ]),
   )
   const leftOff = repositories.reduce((sum, one) => sum + one.leftOff, 0)
@@ -84,15 +84,21 @@ function deletesText({ node, repositories }: DeletesView): string {
   ].join('\n')
 }
 
+type Delete = DeletesView['repositories'][number]['deletes'][number]
+
 function whenText(
-  state: DeletesView['repositories'][number]['deletes'][number]['state'],
+  state: Delete['state'],
   leftMs: number,
+  afterGrace: Delete['afterGrace'],
 ): string {
   switch (state) {
-    case 'in-grace':
-      return `in ${durationText(Math.max(0, leftMs))}`
+    case 'in-grace': {
+      const left = durationText(Math.max(0, leftMs))
+      if (afterGrace === 'kept-last') return `stays, as of the newest tags; else in ${left}`
+      return `in ${left}${afterGrace === undefined ? '' : ', when a person confirms it'}`
+    }
     case 'kept-last':
-      return 'stays: it is of the newest tags'
+      return 'stays, as of the newest tags'
     case 'held-up':
       return 'when a person confirms it'
     default:

@@ -90,7 +90,7 @@ const OF_CERTIFICATES = /CERT|SELF_SIGNED|UNABLE_TO|_ISSUER|INVALID_CA/
 
 function adviceOn(cause: unknown): string {
   if (!OF_CERTIFICATES.test(codeOf(cause) ?? '')) {
-    return 'Is it running, and is --url its registry address?'
+    return 'Is it running, and is that the address of its registry?'
   }
   return 'Name the authority of its certificate, or the certificate itself where it is self-signed, with --tls-ca FILE'
 }

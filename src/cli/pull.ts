@@ -67,9 +67,13 @@ export function addPullCommand(program: Command): void {
 }
 
 async function untilOver(url: string, path: string, tlsCa: string | undefined): Promise<WhyView> {
-  for (;;) {
+  for (let before = ''; ; ) {
     const view = await askNode<WhyView>(url, path, { tlsCa })
     if (!COMING.has(view.verdict)) return view
+    // It may wait for long: for whom is said once, not at each look.
+    if (view.verdict === 'waiting' && before !== 'waiting')
+      process.stderr.write(`${view.sentence}\n`)
+    before = view.verdict
     await systemClock.sleep(LOOK_MS)
   }
 }

@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { ANONYMOUS_RIGHTS } from '../access/access.ts'
+import type { TopologyView } from '../admin/topology-view.ts'
+import { EntrepotError } from '../lib/errors.ts'
 import { runDemo } from './demo.ts'
 import { type LocalMesh, prepareLocalMesh } from './local-mesh.ts'
 import { type LocalProcess, startFailure, startLocalProcess } from './local-process.ts'
+import { askNode } from './node-api.ts'
 import { print, table } from './output.ts'
 import { loadTopology } from './topology.ts'
 
@@ -38,6 +41,9 @@ export function addUpCommand(program: Command): void {
 }
 
 async function up(file: string, options: UpOptions): Promise<void> {
+  if (options.once === true && options.demo !== true) {
+    throw new EntrepotError('CONFIG_INVALID', '--once is the end of a --demo: give both')
+  }
   const loaded = await loadTopology(file)
   const directory = options.data ?? join(tmpdir(), 'entrepot', loaded.topology.realm)
   const mesh = await prepareLocalMesh(loaded, directory)
@@ -72,7 +78,10 @@ async function up(file: string, options: UpOptions): Promise<void> {
       }
     }
     if (!stopped.signal.aborted) {
-      print('\nThe mesh is up. Ctrl-C stops it; the same command starts it again with its content.')
+      await tellTakenUp(mesh)
+      print(`
+The mesh is up. Ctrl-C stops it; the same command starts it again with its content.
+Its file with all addresses, to copy, change and \`entrepot topology apply\`: ${mesh.topologyFile}`)
     }
     await stopped.done
     print('Stopping...')
@@ -91,6 +100,16 @@ function untilStopped() {
   })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end)
   return { signal: stop.signal, done, end }
+}
+
+/** Nodes go on with a newer topology that they took up in an earlier run, which is not the one of the table. */
+async function tellTakenUp({ nodes: [first], topology }: LocalMesh): Promise<void> {
+  if (first === undefined) return
+  const runs = await askNode<TopologyView>(first.url, '/api/v1/topology').catch(() => undefined)
+  if (runs === undefined || runs.generation === topology.generation) return
+  print(
+    `\nThe nodes run generation ${runs.generation}, which they took up before; the file is generation ${topology.generation}`,
+  )
 }
 
 /** A node that dies is told of; the others go on, as they would on machines of their own. */

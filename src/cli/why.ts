@@ -102,7 +102,7 @@ function knownOf(node: string, view: ConvergenceView) {
     reader === undefined
       ? `it has read nothing of its feed since ${view.node} started`
       : `it had read its feed to ${reader.through} of ${head} at ${new Date(reader.atMs).toISOString()}`
-  const text = `${view.node}: ${row.state} since ${since}${error}; ${reading}`
+  const text = `${view.node} says of ${node}: ${row.state} since ${since}${error}; ${reading}`
   return [{ from: view.node, state: row.state, sinceMs: row.sinceMs, reader, head, text }]
 }
 

@@ -172,8 +172,8 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
 
   const pulls = createPulls({ planner, asked, queue, dispatcher })
   const hasRoom = budget?.hasRoom ?? (() => true)
-  const { fetcher } = work
-  const lazy = { ...deps, ...store, demands, naming, fetcher, pulls, asked, hasRoom }
+  const { fetcher, isAsking } = work
+  const lazy = { ...deps, ...store, demands, naming, fetcher, isAsking, pulls, asked, hasRoom }
   const onRequest = onRequestFor(lazy)
   if (onRequest !== undefined) building.use(onRequest)
 

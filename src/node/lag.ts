@@ -11,7 +11,7 @@ import type { Ledger } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
 import { groupFilter, type Naming, policiesTo } from '../topology/flow.ts'
 import { writersOf } from '../topology/origins.ts'
-import type { NodeName, Topology } from '../topology/topology.ts'
+import type { NodeName, Policy, Topology } from '../topology/topology.ts'
 
 export interface LagDeps {
   readonly topology: Topology
@@ -32,6 +32,7 @@ const MS_PER_SECOND = 1_000
 export function createLag(deps: LagDeps): () => Promise<readonly LagView[]> {
   const { topology, self, naming, ledger, queue, clock } = deps
   const asked = new Set(policiesTo(topology, self))
+  const timeZone = topology.nodes.get(self)?.timeZone ?? 'UTC'
   const rows = [...topology.policies.values()]
     .filter((policy) => asked.has(policy))
     .map((policy) => ({ policy, filter: groupFilter(topology, [policy]) }))
@@ -47,6 +48,11 @@ export function createLag(deps: LagDeps): () => Promise<readonly LagView[]> {
         oldestMs: Math.min(row.oldestMs, sinceMs),
       })
     }
+    /** What comes in windows alone is late only once one was open. */
+    const owedSince = ({ schedule }: Policy, sinceMs: number) => {
+      const state = schedule?.at(sinceMs, timeZone)
+      return state === undefined || state.isOpen ? sinceMs : state.opensMs
+    }
     let looked = 0
     for (const job of queue.list()) {
       // A job that ended is listed beside the one that was made anew for the same digest.
@@ -59,7 +65,7 @@ export function createLag(deps: LagDeps): () => Promise<readonly LagView[]> {
         const item = itemOf(key, newest.record)
         const sinceMs = msOfTime(newest.record.time)
         for (const { policy, filter } of rows) {
-          if (await filter.passes(item, naming)) note(policy.name, sinceMs)
+          if (await filter.passes(item, naming)) note(policy.name, owedSince(policy, sinceMs))
         }
         if (writersOf(topology, job.repository).includes(self)) note(OWN, sinceMs)
         looked += 1

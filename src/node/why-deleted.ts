@@ -20,15 +20,22 @@ export async function findDeletion(
   return one && { ...one, tags: found.tags, heldUp }
 }
 
+/** As things are. */
+const LONGER = {
+  'kept-last': 'it is of the newest tags, which stay (keepLast)',
+  'held-up': 'too many go at once, a person will have to confirm it (guard)',
+} as const
+
 /** `what` names it, and who deleted it. */
 export function judgeDeletion(
-  { state, dueAtMs, tags, heldUp }: FoundDeletion,
+  { state, dueAtMs, tags, heldUp, afterGrace }: FoundDeletion,
   { self, repository, what }: { self: string; repository: RepositoryName; what: string },
 ): readonly [Verdict, string] {
   switch (state) {
     case 'in-grace': {
       const until = new Date(dueAtMs).toISOString()
-      const why = `until ${until}, as the grace of its policy says; a newer push keeps it`
+      const longer = afterGrace === undefined ? '' : `, and longer: ${LONGER[afterGrace]}`
+      const why = `until ${until}, as the grace of its policy says${longer}; a newer push keeps it`
       return ['deleted-here-still-served', `${what}; ${self} goes on serving it ${why}.`]
     }
     case 'kept-last': {

@@ -31,7 +31,9 @@ export async function whyElsewhere(
   const path = await pathTo(topology, node, itemOf(key, newest), insight.naming)
   const [verdict, sentence] = judgePath(path, key, node) ?? [
     'not-heard-of',
-    `${nameOf(key)} is to come to ${node} by ${wayText(path, node)}.`,
+    path.kind === 'writer'
+      ? `${node} may write ${nameOf(key)} itself.`
+      : `${nameOf(key)} is to come to ${node} by ${wayText(path, node)}.`,
   ]
   return { node, ...key, verdict, sentence, facts: [], path: hopsOf(path), holders: [] }
 }

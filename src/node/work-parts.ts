@@ -20,6 +20,7 @@ import type { IndexDb } from '../storage/index-db.ts'
 import { createScrub } from '../storage/scrub.ts'
 import { limitsInto } from '../topology/rates.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
+import { type AskingSource, createAskingSource } from '../transfer/asking-source.ts'
 import type { Attempt } from '../transfer/attempts.ts'
 import { createFetcher, type Fetcher } from '../transfer/fetcher.ts'
 import { createMeteredSource } from '../transfer/metered-source.ts'
@@ -60,6 +61,7 @@ export interface WorkParts extends AsyncDisposable {
   readonly dispatcher: Dispatcher
   readonly transfers: Transfers
   readonly fetcher: Fetcher
+  readonly isAsking: AskingSource['isAsking']
   readonly scan: Scan
   /** Jobs and repairs are carried out, from now on. */
   start(): void
@@ -104,7 +106,8 @@ export function createWorkParts(
     const pause = pauses.ofLink(node)
     return pause && pauseText(pause)
   }
-  const source = building.use(createPausedSource({ source: watched, reasonFor, events }))
+  const unpaused = building.use(createPausedSource({ source: watched, reasonFor, events }))
+  const source = createAskingSource({ source: unpaused, self })
   const fetcher = createFetcher({ source, blobs, sources, events })
 
   const jobStore = createJobStore({ index })
@@ -179,6 +182,7 @@ export function createWorkParts(
     dispatcher,
     transfers,
     fetcher,
+    isAsking: source.isAsking,
     scan,
     start: () => {
       pool.start()

@@ -13,7 +13,7 @@ import { type ArrivingBlob, sendArriving } from './arriving-body.ts'
 import { type ResponseHead, readPart, sendBytes, sendFile } from './blob-body.ts'
 import { entityTag, namesDigest } from './entity-tag.ts'
 import { parseRange } from './range.ts'
-import type { RegistryDeps, RegistryRequest } from './request.ts'
+import { askingOf, type RegistryDeps, type RegistryRequest } from './request.ts'
 
 /** Content by digest never changes. */
 export const IMMUTABLE = 'public, max-age=31536000, immutable'
@@ -30,7 +30,7 @@ export async function getBlob(
   // Whoever asks before a push must not leave out what the manifest would miss.
   const isBeforePush = request.method === 'HEAD' && deps.refusal(repository) === undefined
   const mayCome = stat === undefined && !isBeforePush
-  const arriving = mayCome ? deps.onRequest?.blob(repository, digest) : undefined
+  const arriving = mayCome ? deps.onRequest?.blob(repository, digest, askingOf(request)) : undefined
   if (arriving !== undefined) {
     return serveBlob(deps, request, { repository, digest, size: arriving.size, arriving })
   }

@@ -6,7 +6,7 @@ import type { ManifestStat, StoredManifest } from '../storage/content.ts'
 import { sendBytes } from './blob-body.ts'
 import { IMMUTABLE } from './blob-routes.ts'
 import { entityTag, namesDigest } from './entity-tag.ts'
-import type { RegistryDeps, RegistryRequest } from './request.ts'
+import { askingOf, type RegistryDeps, type RegistryRequest } from './request.ts'
 
 export async function getManifest(
   deps: RegistryDeps,
@@ -15,7 +15,7 @@ export async function getManifest(
   reference: Reference,
 ): Promise<Response> {
   const known = request.header('if-none-match')
-  const brought = await bring(deps, repository, reference)
+  const brought = await bring(deps, request, repository, reference)
   if (request.method === 'HEAD' || known !== undefined) {
     const stat =
       brought === undefined
@@ -38,13 +38,14 @@ export async function getManifest(
 /** What comes because it is asked for. A tag may have moved on since it was; of a digest what is here is right. */
 async function bring(
   { content, onRequest }: RegistryDeps,
+  request: RegistryRequest,
   repository: RepositoryName,
   reference: Reference,
 ): Promise<StoredManifest | undefined> {
   if (onRequest === undefined) return undefined
   const isHere =
     isDigest(reference) && (await content.statManifest(repository, reference)) !== undefined
-  return isHere ? undefined : onRequest.manifest(repository, reference)
+  return isHere ? undefined : onRequest.manifest(repository, reference, askingOf(request))
 }
 
 function headersOf(

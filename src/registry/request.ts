@@ -42,10 +42,30 @@ export interface RegistryDeps {
 }
 
 export interface OnRequest {
-  /** The manifest that the mesh knows for the reference, where this node does not have it; undefined: it does, or none comes. */
-  manifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined>
+  /**
+   * The manifest that the mesh knows for the reference, where this node does not have it; undefined: it does, or none comes.
+   * `asking`: names of nodes that wait for the answer; what this node waits for at one of them does not come.
+   */
+  manifest(
+    repository: RepositoryName,
+    reference: Reference,
+    asking?: readonly string[],
+  ): Promise<StoredManifest | undefined>
   /** A blob of an image that was asked for. */
-  blob(repository: RepositoryName, digest: Digest): ArrivingBlob | undefined
+  blob(
+    repository: RepositoryName,
+    digest: Digest,
+    asking?: readonly string[],
+  ): ArrivingBlob | undefined
+}
+
+/** Nodes that wait for the answer, first the one that a client asked; names with commas. */
+export const ASKING_HEADER = 'entrepot-asking'
+/** Longer chains of nodes that fetch on request are refused. */
+const MAX_ASKING = 32
+
+export function askingOf({ header }: RegistryRequest): readonly string[] {
+  return header(ASKING_HEADER)?.split(',', MAX_ASKING) ?? []
 }
 
 export interface RegistryRequest {

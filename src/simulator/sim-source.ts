@@ -8,7 +8,7 @@ import type { Identity } from '../record/identity.ts'
 import type { MemoryDisk } from '../storage/memory-blob-store.ts'
 import { flow } from '../topology/flow.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
-import type { RegistrySource } from '../transfer/registry-source.ts'
+import type { Asking, RegistrySource } from '../transfer/registry-source.ts'
 import type { SimLife } from './sim-life.ts'
 import type { SimHub } from './sim-network.ts'
 
@@ -38,6 +38,7 @@ interface SimAsk {
   readonly digest: Digest
   readonly offset: number
   readonly end: number | undefined
+  readonly asking: Asking | undefined
 }
 
 type SimCore = NonNullable<SimPeer['core']>
@@ -72,10 +73,15 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
   const isCut = () => random.fraction() < hub.options.dropRate / 4
   const wait = () => clock.sleep(hub.options.maxDelayMs * random.fraction())
 
-  async function readManifest(core: SimCore, repository: RepositoryName, digest: Digest) {
+  async function readManifest(
+    core: SimCore,
+    repository: RepositoryName,
+    digest: Digest,
+    asking: Asking | undefined,
+  ) {
     const found =
       (await core.content.readManifest(repository, digest)) ??
-      (await core.onRequest?.manifest(repository, digest))
+      (await core.onRequest?.manifest(repository, digest, asking))
     if (found === undefined) return { kind: 'absent' } as const
     return { kind: 'manifest', bytes: found.bytes, mediaType: found.mediaType } as const
   }
@@ -83,10 +89,11 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
   async function readBlob(
     core: SimCore,
     node: NodeName,
-    { repository, digest, offset, end }: SimAsk,
+    { repository, digest, offset, end, asking }: SimAsk,
   ) {
     const stat = await core.content.statBlob(repository, digest)
-    const arriving = stat === undefined ? core.onRequest?.blob(repository, digest) : undefined
+    const arriving =
+      stat === undefined ? core.onRequest?.blob(repository, digest, asking) : undefined
     if (arriving !== undefined) {
       const range = { start: offset, end: end ?? arriving.size }
       return { kind: 'blob', offset, body: arriving.read(range, deps.signal) } as const
@@ -97,19 +104,19 @@ export function createSimSource(deps: SimSourceDeps): RegistrySource {
   }
 
   return {
-    manifest: async (node, repository, digest) => {
+    manifest: async (node, repository, digest, { asking }) => {
       await wait()
       const core = reach(node)
       if (core === undefined || isCut()) return { kind: 'unreachable', reason: 'cut' }
       if (!mayRead(node, repository)) return { kind: 'absent' }
-      return ask(node, readManifest(core, repository, digest))
+      return ask(node, readManifest(core, repository, digest, asking))
     },
-    blob: async (node, repository, digest, { offset, end }) => {
+    blob: async (node, repository, digest, { offset, end, asking }) => {
       await wait()
       const core = reach(node)
       if (core === undefined || isCut()) return { kind: 'unreachable', reason: 'cut' }
       if (!mayRead(node, repository)) return { kind: 'absent' }
-      return ask(node, readBlob(core, node, { repository, digest, offset, end }))
+      return ask(node, readBlob(core, node, { repository, digest, offset, end, asking }))
     },
   }
 

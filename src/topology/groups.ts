@@ -19,7 +19,7 @@ const topics = new WeakMap<Group, string>()
 
 /** The topics of the groups that `node` is in, each once: two links may say the same. */
 export function topicsOf(topology: Topology, node: NodeName): readonly GroupTopic[] {
-  const all = topology.groups.flatMap((group) => {
+  const mine = topology.groups.flatMap((group) => {
     const sends = group.senders.includes(node) && group.receivers.some((other) => other !== node)
     const receives = group.receivers.includes(node) && group.senders.some((other) => other !== node)
     if (!sends && !receives) return []
@@ -27,7 +27,9 @@ export function topicsOf(topology: Topology, node: NodeName): readonly GroupTopi
     topics.set(group, topic)
     return [{ topic, group, sends, receives, filter: groupFilter(topology, group.policies) }]
   })
-  return [...new Map(all.toReversed().map((one) => [one.topic, one])).values()].toReversed()
+  const distinct = new Map<string, GroupTopic>()
+  for (const one of mine) if (!distinct.has(one.topic)) distinct.set(one.topic, one)
+  return [...distinct.values()]
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Attempt, Failure } from './attempts.ts'
 import { createFlights } from './flights.ts'
 import { type BlobPull, type PullBlobOptions, pullBlob } from './pull-blob.ts'
 import { type ManifestPull, pullManifest } from './pull-manifest.ts'
-import type { RegistrySource } from './registry-source.ts'
+import type { Asking, RegistrySource } from './registry-source.ts'
 
 /** Which neighbours to ask, best first, and what asking them taught. */
 export interface Sources {
@@ -24,7 +24,7 @@ export interface Fetcher {
     repository: RepositoryName,
     image: Image,
     digest: Digest,
-    options: { readonly signal: AbortSignal },
+    options: { readonly signal: AbortSignal; readonly asking?: Asking },
   ): Promise<ManifestPull | Failure>
   blob(
     repository: RepositoryName,
@@ -66,11 +66,11 @@ export function createFetcher({ source, blobs, sources, events }: FetcherDeps): 
     events.emit({ kind: 'blob-fetched', digest, sizeBytes, from })
 
   return {
-    manifest: (repository, image, digest, { signal }) => {
+    manifest: (repository, image, digest, options) => {
       const target = { repository, digest, sources: rank(repository, image) }
-      return pullManifest({ source, onAttempt: onAttemptFor(image) }, target, { signal })
+      return pullManifest({ source, onAttempt: onAttemptFor(image) }, target, options)
     },
-    blob: async (repository, image, blob, { signal, onProgress, isDamaged = false }) => {
+    blob: async (repository, image, blob, { signal, onProgress, isDamaged = false, ...rest }) => {
       const { digest } = blob
       const watching = watchers.get(digest) ?? new Set()
       watchers.set(digest, watching.add(onProgress))
@@ -83,7 +83,7 @@ export function createFetcher({ source, blobs, sources, events }: FetcherDeps): 
         if (here?.size === blob.size) return { kind: 'pulled', from: undefined }
         const target = { repository, digest, sources: rank(repository, image), blob }
         const deps = { source, blobs, onAttempt: onAttemptFor(image), onFetched }
-        return pullBlob(deps, target, { signal: flightSignal, onProgress: tell })
+        return pullBlob(deps, target, { ...rest, signal: flightSignal, onProgress: tell })
       }
       try {
         return await flights.join(digest, fly, signal)

@@ -42,7 +42,10 @@ export function createPausedSource(deps: PausedSourceDeps): RegistrySource & Dis
       if (reason !== undefined) return { kind: 'unreachable', reason }
       const run = begin(node, options.signal)
       try {
-        return await source.manifest(node, repository, digest, { signal: run.signal })
+        return await source.manifest(node, repository, digest, {
+          ...options,
+          signal: run.signal,
+        })
       } catch (err) {
         const cut = run.cutOff()
         if (cut !== undefined) return cut

@@ -12,7 +12,7 @@ import type { Attempt, Failure } from './attempts.ts'
 import { summarize } from './attempts.ts'
 import { LinkClosedError } from './pacer.ts'
 import type { PullTarget } from './pull-manifest.ts'
-import type { RegistrySource } from './registry-source.ts'
+import type { Asking, RegistrySource } from './registry-source.ts'
 
 export interface BlobPull {
   readonly kind: 'pulled'
@@ -32,13 +32,15 @@ export interface PullBlobOptions {
   readonly signal: AbortSignal
   /** Bytes here so far, as they come. */
   readonly onProgress: (bytes: number) => void
+  readonly asking?: Asking
 }
 
 export async function pullBlob(
   deps: PullBlobDeps,
   target: PullTarget & { readonly blob: Descriptor },
-  { signal, onProgress }: PullBlobOptions,
+  options: PullBlobOptions,
 ): Promise<BlobPull | Failure> {
+  const { onProgress } = options
   const { repository, blob, sources } = target
   const { digest, size } = blob
   const name = stageNameOf(digest)
@@ -85,10 +87,7 @@ export async function pullBlob(
       const node = left.shift()
       if (node === undefined) return summarize(attempts)
       if (isAlone && stage.size > 0) await restart()
-      const { received, failure } = await fetchFrom(deps, node, target, stage, {
-        signal,
-        onProgress,
-      })
+      const { received, failure } = await fetchFrom(deps, node, target, stage, options)
       if (received) givers.add(node)
       if (failure !== undefined) fail(node, failure)
     }
@@ -107,11 +106,11 @@ async function fetchFrom(
   node: NodeName,
   { repository, blob }: PullTarget & { readonly blob: Descriptor },
   stage: Stage,
-  { signal, onProgress }: PullBlobOptions,
+  { signal, onProgress, ...rest }: PullBlobOptions,
 ): Promise<Fetched> {
   const offset = stage.size
   const { size } = blob
-  const answer = await source.blob(node, repository, blob.digest, { offset, size, signal })
+  const answer = await source.blob(node, repository, blob.digest, { ...rest, offset, size, signal })
   if (answer.kind === 'absent')
     return { received: false, failure: { outcome: 'absent', reason: 'not there' } }
   if (answer.kind !== 'blob') {

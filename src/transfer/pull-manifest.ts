@@ -4,7 +4,7 @@ import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { type Attempt, type Failure, summarize } from './attempts.ts'
-import type { RegistrySource } from './registry-source.ts'
+import type { Asking, RegistrySource } from './registry-source.ts'
 
 export interface PullTarget {
   readonly repository: RepositoryName
@@ -25,11 +25,11 @@ export async function pullManifest(
     onAttempt,
   }: { readonly source: RegistrySource; readonly onAttempt: (attempt: Attempt) => void },
   { repository, digest, sources }: PullTarget,
-  { signal }: { readonly signal: AbortSignal },
+  options: { readonly signal: AbortSignal; readonly asking?: Asking },
 ): Promise<ManifestPull | Failure> {
   const attempts: Attempt[] = []
   for (const node of sources) {
-    const answer = await source.manifest(node, repository, digest, { signal })
+    const answer = await source.manifest(node, repository, digest, options)
     let failed: Attempt | undefined
     if (answer.kind === 'manifest') {
       const { bytes } = answer

@@ -1,13 +1,14 @@
 /** Asks another node's registry over HTTP, with the token that it handed out over the mesh. */
 import type { SecureContext } from 'node:tls'
-import { request } from 'undici'
+import { errors, request } from 'undici'
 import { messageOf } from '../lib/errors.ts'
 import { lendChunks } from '../lib/lent-chunks.ts'
 import { readAtMost } from '../lib/read-at-most.ts'
 import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
+import { ASKING_HEADER } from '../registry/request.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { createNodeAgents } from './node-agents.ts'
-import type { Refused, RegistrySource } from './registry-source.ts'
+import type { Asking, Refused, RegistrySource } from './registry-source.ts'
 
 export interface Endpoint {
   /** Base URL without a trailing slash. */
@@ -69,15 +70,16 @@ export function createRegistryClient({
       return unreachable(`GET ${path} answered ${answer.statusCode}`)
     } catch (err) {
       signal.throwIfAborted()
-      return unreachable(messageOf(err))
+      const isSilent = err instanceof errors.HeadersTimeoutError
+      return unreachable(isSilent ? `no answer within ${HEADERS_TIMEOUT_MS} ms` : messageOf(err))
     }
   }
 
   return {
-    manifest: async (node, repository, digest, { signal }) => {
+    manifest: async (node, repository, digest, { signal, asking }) => {
       const accept = MANIFEST_MEDIA_TYPES.join(', ')
       const path = `/v2/${repository}/manifests/${digest}`
-      const answer = await get(node, path, { accept }, signal)
+      const answer = await get(node, path, { accept, ...askingHeader(asking) }, signal)
       if ('kind' in answer) return answer
       try {
         const bytes = await readAtMost(answer.body, MAX_MANIFEST_BYTES)
@@ -91,11 +93,16 @@ export function createRegistryClient({
         return unreachable(messageOf(err))
       }
     },
-    blob: async (node, repository, digest, { offset, end, signal }) => {
+    blob: async (node, repository, digest, { offset, end, signal, asking }) => {
       const last = end === undefined ? '' : end - 1
       const isPart = offset > 0 || end !== undefined
       const range: Record<string, string> = isPart ? { range: `bytes=${offset}-${last}` } : {}
-      const answer = await get(node, `/v2/${repository}/blobs/${digest}`, range, signal)
+      const answer = await get(
+        node,
+        `/v2/${repository}/blobs/${digest}`,
+        { ...range, ...askingHeader(asking) },
+        signal,
+      )
       if ('kind' in answer) return answer
       const from = answer.statusCode === 200 ? 0 : startOf(answer.headers['content-range'])
       if (from === 0 || from === offset)
@@ -107,6 +114,10 @@ export function createRegistryClient({
     },
     [Symbol.asyncDispose]: () => agents[Symbol.asyncDispose](),
   }
+}
+
+function askingHeader(asking: Asking = []): Record<string, string> {
+  return asking.length === 0 ? {} : { [ASKING_HEADER]: asking.join(',') }
 }
 
 function unreachable(reason: string): Extract<Refused, { readonly kind: 'unreachable' }> {

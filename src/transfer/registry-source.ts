@@ -35,14 +35,18 @@ export interface BlobAsk {
   /** Bytes of the whole blob, where the caller knows. */
   readonly size?: number
   readonly signal: AbortSignal
+  readonly asking?: Asking
 }
+
+/** Nodes that wait for the answer, first the one that a client asked. */
+export type Asking = readonly NodeName[]
 
 export interface RegistrySource {
   manifest(
     node: NodeName,
     repository: RepositoryName,
     digest: Digest,
-    options: { readonly signal: AbortSignal },
+    options: { readonly signal: AbortSignal; readonly asking?: Asking },
   ): Promise<ManifestAnswer | Refused>
   blob(
     node: NodeName,

@@ -5,6 +5,7 @@ import type { Descriptor } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { BlobStore, ByteRange, GrowingFile } from '../storage/blob-store.ts'
 import type { Damage } from '../storage/damage.ts'
+import type { NodeName } from '../topology/topology.ts'
 import type { Fetcher, Image } from '../transfer/fetcher.ts'
 import { stageNameOf } from '../transfer/pull-blob.ts'
 
@@ -12,6 +13,8 @@ export interface ArrivingTarget {
   readonly repository: RepositoryName
   readonly image: Image
   readonly blob: Descriptor
+  /** Nodes that wait for it. */
+  readonly asking?: readonly NodeName[]
 }
 
 export interface ArrivingDeps {
@@ -32,7 +35,7 @@ const LOOK_MS = 50
  */
 export async function* readArriving(
   { fetcher, blobs, damage, clock }: ArrivingDeps,
-  { repository, image, blob }: ArrivingTarget,
+  { repository, image, blob, asking = [] }: ArrivingTarget,
   { start, end }: ByteRange,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -50,7 +53,7 @@ export async function* readArriving(
   let outcome: Awaited<ReturnType<Fetcher['blob']>> | undefined
   let fault: Error | undefined
   const isDamaged = damage.has(blob.digest)
-  const options = { signal: either, onProgress, isDamaged }
+  const options = { signal: either, onProgress, isDamaged, asking }
   const flight = fetcher.blob(repository, image, blob, options).then(
     (pull) => {
       outcome = pull

@@ -20,6 +20,8 @@ import { itemOf } from '../storage/naming.ts'
 import type { Demands } from '../topology/demand.ts'
 import type { Naming } from '../topology/flow.ts'
 import { coversPlatforms, hasPlatform, unitePlatforms } from '../topology/platforms.ts'
+import type { NodeName } from '../topology/topology.ts'
+import type { AskingSource } from '../transfer/asking-source.ts'
 import type { Fetcher } from '../transfer/fetcher.ts'
 import { createFlights } from '../transfer/flights.ts'
 import { readArriving } from './arriving.ts'
@@ -31,7 +33,10 @@ export interface OnRequestDeps {
   readonly demands: Demands
   readonly naming: Naming
   readonly content: Pick<ContentReader, 'readManifest'>
+  readonly self: NodeName
   readonly fetcher: Fetcher
+  /** Whether one of these nodes is asked for it now. */
+  readonly isAsking: AskingSource['isAsking']
   readonly pulls: Pulls
   readonly asked: Pick<Asked, 'of'>
   /** Whether the storage budget leaves room for what nobody must hold. */
@@ -45,6 +50,12 @@ export interface OnRequestDeps {
 /** So long a client waits for a manifest, milliseconds: containerd and docker give up after 15 s and more. */
 const MANIFEST_WAIT_MS = 10_000
 
+/** One request: how long it waits, and which nodes wait for it. */
+interface Ask {
+  readonly signal: AbortSignal
+  readonly asking: readonly NodeName[]
+}
+
 /** Once it is disposed of nothing is brought, and what is under way for clients ends. */
 export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
   const { ledger, demands, naming, content, fetcher, pulls, asked, clock, logger } = deps
@@ -52,7 +63,7 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
   const images = createAskedImages()
   const flights = createFlights<StoredManifest | undefined>()
   /** Words that are not noted yet: as many as clients ask for at once. */
-  const asking = new Set<string>()
+  const words = new Set<string>()
 
   /** The image that a tag shows by its newest record, if a client's word brings it here. */
   async function imageOf(key: RecordKey): Promise<AskedImage | undefined> {
@@ -69,15 +80,18 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
   async function load(
     image: AskedImage,
     digest: Digest,
-    signal: AbortSignal,
+    { signal, asking: waiting }: Ask,
   ): Promise<StoredManifest | undefined> {
     const { repository } = image.key
+    // One of those who wait for this answer is asked for it right now, and would wait for us: another source can help it.
+    if (deps.isAsking(digest, waiting)) return undefined
     const fly = async (flight: AbortSignal) => {
       const stored = await content.readManifest(repository, digest)
       if (stored !== undefined) return stored
       const { root, platforms } = image
       const pull = await fetcher.manifest(repository, { digest: root, platforms }, digest, {
         signal: flight,
+        asking: waiting,
       })
       if (pull.kind === 'pulled')
         return { digest, mediaType: pull.manifest.mediaType, bytes: pull.bytes }
@@ -96,7 +110,7 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
   async function bring(
     image: AskedImage,
     digest: Digest,
-    signal: AbortSignal,
+    ask: Ask,
   ): Promise<StoredManifest | undefined> {
     const { parts } = image
     const child = parts.children.get(digest)
@@ -104,7 +118,7 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
     if (!hasPlatform(image.platforms, child?.platform)) return undefined
     const isNew = !parts.manifests.has(digest)
     if (isNew && !deps.hasRoom()) return undefined
-    const found = parts.manifests.get(digest) ?? (await load(image, digest, signal))
+    const found = parts.manifests.get(digest) ?? (await load(image, digest, ask))
     const parse = found && parseManifest(found.bytes, found.mediaType)
     if (found === undefined || parse?.kind !== 'parsed') return undefined
     images.keep(image, found, parse.manifest)
@@ -119,8 +133,8 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
     const noted = asked.of(key, root)
     if (!isNew && noted !== undefined && coversPlatforms(noted, one)) return
     const word = `${keyText(key)} ${root} ${String(one)}`
-    if (asking.has(word) || !deps.hasRoom()) return
-    asking.add(word)
+    if (words.has(word) || !deps.hasRoom()) return
+    words.add(word)
     const held = ledger.entry(key)?.held
     const before = held?.digest === root ? held.coverage : undefined
     pulls
@@ -129,38 +143,41 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
         const message = 'image asked for is not noted: it is fetched when it is asked for'
         logger.warn({ err, key }, message)
       })
-      .finally(() => asking.delete(word))
+      .finally(() => words.delete(word))
   }
 
   async function byDigest(
     repository: RepositoryName,
     digest: Digest,
-    signal: AbortSignal,
+    ask: Ask,
   ): Promise<StoredManifest | undefined> {
     for (const image of images.naming(repository, digest)) {
-      const found = await bring(image, digest, signal)
+      const found = await bring(image, digest, ask)
       if (found !== undefined) return found
     }
     const absent = new Set<Digest>()
     for await (const reference of naming.tagsNaming(repository, digest)) {
-      if (signal.aborted) return undefined
+      if (ask.signal.aborted) return undefined
       const image = await imageOf({ repository, reference })
       // Many tags may show one image: it is not asked for again and again.
       if (image === undefined || absent.has(image.root)) continue
-      if ((await bring(image, image.root, signal)) === undefined) absent.add(image.root)
-      const found = absent.has(image.root) ? undefined : await bring(image, digest, signal)
+      if ((await bring(image, image.root, ask)) === undefined) absent.add(image.root)
+      const found = absent.has(image.root) ? undefined : await bring(image, digest, ask)
       if (found !== undefined) return found
     }
     return undefined
   }
 
-  async function byTag(key: RecordKey, signal: AbortSignal): Promise<StoredManifest | undefined> {
+  /** Asked before anything else: most of what is asked for is here, and is not to push out of memory what is on its way. */
+  function isAbsent(key: RecordKey): boolean {
     const entry = ledger.entry(key)
     const newest = visibleOf(entry?.history ?? [])?.record.digest
-    // Before anything else: most of what is asked for is here, and is not to push out of memory what is on its way.
-    if (newest === undefined || entry?.held?.digest === newest) return undefined
+    return newest !== undefined && entry?.held?.digest !== newest
+  }
+
+  async function byTag(key: RecordKey, ask: Ask): Promise<StoredManifest | undefined> {
     const image = await imageOf(key)
-    return image && bring(image, image.root, signal)
+    return image && bring(image, image.root, ask)
   }
 
   /** All that one request waits for, however many sources and images are tried. */
@@ -180,17 +197,22 @@ export function createOnRequest(deps: OnRequestDeps): OnRequest & Disposable {
   }
 
   return {
-    manifest: (repository, reference) =>
-      inTime((signal) =>
-        isDigest(reference)
-          ? byDigest(repository, reference, signal)
-          : byTag({ repository, reference }, signal),
-      ),
-    blob: (repository, digest) => {
+    manifest: async (repository, reference, waiting = []) => {
+      const asking = waiting as readonly NodeName[]
+      if (asking.includes(deps.self)) return undefined
+      if (isDigest(reference)) {
+        return inTime((signal) => byDigest(repository, reference, { signal, asking }))
+      }
+      const key = { repository, reference }
+      return isAbsent(key) ? inTime((signal) => byTag(key, { signal, asking })) : undefined
+    },
+    blob: (repository, digest, waiting = []) => {
+      const asking = waiting as readonly NodeName[]
+      if (asking.includes(deps.self) || deps.isAsking(digest, asking)) return undefined
       const found = images.withBlob(repository, digest)
       if (found === undefined) return undefined
       const { root, platforms } = found.image
-      const target = { repository, image: { digest: root, platforms }, blob: found.blob }
+      const target = { repository, image: { digest: root, platforms }, blob: found.blob, asking }
       return {
         size: found.blob.size,
         read: (range, signal) =>

@@ -19,6 +19,8 @@ export interface OriginDelete {
   readonly deletedAtMs: number
   readonly dueAtMs: number
   readonly state: DeleteState
+  /** Of one in its grace: why it would not go when that is over, as things are. */
+  readonly afterGrace?: 'kept-last' | 'held-up'
 }
 
 export interface RepositoryDeletes {
@@ -74,19 +76,21 @@ export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
     const look = await lookAtRepository(deps, repository)
     const { tags, found, notes } = look
     const now = nowMs()
-    const states = deleteStates({
+    const repositoryAt = (nowMs: number) => ({
       tags,
       takenAtMs: [...notes.taken.values()],
       isHeldUp: notes.heldUpSinceMs !== undefined,
-      nowMs: now,
+      nowMs,
     })
+    const states = deleteStates(repositoryAt(now))
     const judged = found.map((one) => {
       const { key, deletion, isOfTag } = one
       // What is no tag of the repository waits for its grace alone.
       const alone: DeleteState = deletion.dueAtMs > now ? 'in-grace' : 'due'
       return { ...one, state: (isOfTag ? states.get(key.reference as Tag) : undefined) ?? alone }
     })
-    return { look, now, judged }
+    const later = () => deleteStates(repositoryAt(Number.POSITIVE_INFINITY))
+    return { look, now, judged, later }
   }
 
   async function dropAll(found: readonly FoundDelete[], signal: AbortSignal): Promise<void> {
@@ -103,18 +107,24 @@ export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
   return {
     heldUp: rows.heldUp,
     of: async (repository) => {
-      const { look, judged } = await judge(repository)
+      const { look, judged, later } = await judge(repository)
       const { heldUpSinceMs } = look.notes
+      const after = judged.some(({ state }) => state === 'in-grace') ? later() : undefined
       return {
         repository,
         tags: look.tags.length,
         ...(heldUpSinceMs === undefined ? {} : { heldUpSinceMs }),
-        deletes: judged.map(({ key, deletedAtMs, deletion, state }) => ({
-          reference: key.reference,
-          deletedAtMs,
-          dueAtMs: deletion.dueAtMs,
-          state,
-        })),
+        deletes: judged.map(({ key, deletedAtMs, deletion, state, isOfTag }) => {
+          const isTag = state === 'in-grace' && isOfTag
+          const afterGrace = isTag ? after?.get(key.reference as Tag) : undefined
+          return {
+            reference: key.reference,
+            deletedAtMs,
+            dueAtMs: deletion.dueAtMs,
+            state,
+            ...(afterGrace === 'kept-last' || afterGrace === 'held-up' ? { afterGrace } : {}),
+          }
+        }),
       }
     },
 

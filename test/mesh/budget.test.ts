@@ -76,6 +76,8 @@ describe('the storage budget', () => {
     expect((await statusOf(edge)).storage?.isOverfull).toBe(false)
 
     await comparePull(edge.url, REPO, 'v1', v1)
+    // It is this node's own again, not only passed on.
+    await eventually(async () => (await recordsOf(edge, REPO, 'v1'))[0]?.held === v1.digest)
     await comparePull(edge.url, 'base/os', 'v1', base)
     await comparePull(edge.url, REPO, 'pinned', pinned)
   })

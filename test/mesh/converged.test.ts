@@ -88,7 +88,7 @@ test('what is everywhere, what is on its way, and what a node that is down keeps
   expect(down.status).toBe(1)
   expect(down.stdout).toMatch(/^eu cannot be asked about demo\/app:v2: no node answers/)
   expect(down.stdout).toMatch(/topology: demo\/app:v2 is to come to eu by hub -> eu/)
-  expect(down.stdout).toMatch(/hub: down since .*it had read its feed to \d+ of \d+/)
+  expect(down.stdout).toMatch(/hub says of eu: down since .*it had read its feed to \d+ of \d+/)
 
   await eu.start()
   expect(converged('hub', '--wait', '--timeout', '60s', '--all')).toMatchObject({ status: 0 })

@@ -109,6 +109,29 @@ describe('a lazy node', () => {
     await comparePull(edge.url, REPO, 'v1', after)
   })
 
+  test('three caches that ask each other do not wait for each other: what one of them has the others get, what none has is 404', async () => {
+    await using mesh = await startMesh({
+      text: topologyOf(
+        '- { shape: mesh, members: "*", policies: [lazy], fetch: peers-first }',
+        '{ hub: {}, relay: {}, edge: {}, third: {} }',
+      ),
+    })
+    const [hub, relay, edge] = nodesOf(mesh)
+    const third = mesh.node('third')
+    const [had, unasked] = [makeImage('had'), makeImage('unasked')]
+    await pushImage(hub.url, REPO, 'v1', had)
+    await pushImage(hub.url, REPO, 'v2', unasked)
+    for (const node of [relay, edge, third]) await heard(node, 'v2')
+    await comparePull(relay.url, REPO, 'v1', had)
+    await kept(relay, 'v1', had)
+    await hub.stop()
+    const pulls = [edge, third].map(async ({ url }) => comparePull(url, REPO, 'v1', had))
+    await Promise.all(pulls)
+    for (const { url } of [edge, third, relay]) {
+      expect((await fetch(`${url}/v2/${REPO}/manifests/v2`)).status).toBe(404)
+    }
+  })
+
   test('of an index only the images that are asked for come', async () => {
     await using mesh = await startMesh({ text: topologyOf(CHAIN) })
     const [hub, , edge] = nodesOf(mesh)

@@ -162,11 +162,11 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: { movesClocks: true },
   },
   {
-    what: 'after a change of the topology the ledger is not looked through again',
+    what: 'until its process ends a node holds what the file says that it started with',
     file: 'src/node/core.ts',
-    from: 'isReady = true\n      scan.run()',
-    to: "isReady = true\n      if (!('hasRun' in store)) scan.run()\n      Object.assign(store, { hasRun: true })",
-    faults: { changesTopology: true, losesDisks: false },
+    from: 'const demands = demandsOf(topology, self)',
+    to: 'const { demands } = Object.assign(store, { demands: store.demands ?? demandsOf(topology, self) })',
+    faults: { changesTopology: true },
   },
   {
     what: 'after a change of the topology at the reader a feed is read on from where it stood',

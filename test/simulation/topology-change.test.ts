@@ -93,14 +93,16 @@ async function runSeed(seed: number): Promise<readonly string[]> {
     await settle()
     while (!isOver && clock.step(until)) await settle()
   }
-  const start = async (node: SimNode) => {
-    let isUp = false
-    void node.start().then(() => {
-      isUp = true
+  const come = async (work: Promise<void>) => {
+    let isOver = false
+    void work.then(() => {
+      isOver = true
     })
     await settle()
-    while (!isUp && clock.step(clock.now() + 60_000)) await settle()
+    while (!isOver && clock.step(clock.now() + 60_000)) await settle()
   }
+  const start = (node: SimNode) => come(node.start())
+  const change = (node: SimNode) => come(node.change(after))
 
   let images = 0
   async function push(): Promise<void> {
@@ -129,10 +131,12 @@ async function runSeed(seed: number): Promise<readonly string[]> {
   const order = [...NAMES].sort(() => random.fraction() - 0.5)
   for (const name of order) {
     const node = named(name)
-    node.crash()
-    node.topology = after
-    await advance(random.below(500))
-    await start(node)
+    if (random.fraction() < 0.5) {
+      node.crash()
+      node.topology = after
+      await advance(random.below(500))
+      await start(node)
+    } else await change(node)
     for (let round = random.below(4); round > 0; round -= 1) await push()
     await advance(random.below(20_000))
   }

@@ -65,6 +65,8 @@ export async function startNode(world: World, node: SimNode): Promise<void> {
 
 /** Looks at nodes without being one of the calls at which they die. */
 export async function fromOutside(world: World, look: () => Promise<void>): Promise<void> {
+  // A process that dies after a call which is under way does it now: the look would wait for it without end.
+  await settle()
   const lives = [...world.nodes.values()].flatMap(({ process }) => process?.life ?? [])
   for (const life of lives) life.isPaused = true
   await look()

@@ -222,5 +222,11 @@ describe('topology / lints', () => {
     expect(findingLines(textOf({ nodes: '{ a: { x: 1 }, b: {}, c: {} }' }))).toEqual([
       expect.stringContaining('error 4:15 nodes.a.x'),
     ])
+    const link = '[{ shape: star, center: nobody, leaves: { kind: x }, policies: [all] }]'
+    const found = findingLines(textOf({ links: link }))
+    expect(found.filter((line) => line.startsWith('error')).length).toBeGreaterThan(0)
+    expect(found.filter((line) => line.startsWith('warning'))).toEqual([
+      expect.stringContaining('[unknown-label]'),
+    ])
   })
 })

@@ -7,6 +7,7 @@ import type { SignedRecord } from '../../../src/record/tag-record.ts'
 import { createAsked } from '../../../src/storage/asked.ts'
 import { tagsNaming } from '../../../src/storage/naming.ts'
 import type { Demand } from '../../../src/topology/demand.ts'
+import type { NodeName } from '../../../src/topology/topology.ts'
 import type { Fetcher } from '../../../src/transfer/fetcher.ts'
 import { createAskedImages } from '../../../src/worker/asked-images.ts'
 import { createOnRequest } from '../../../src/worker/on-request.ts'
@@ -30,7 +31,7 @@ async function setUp(images: readonly TestManifest[], options: Options = {}) {
   const there = new Map(images.flatMap(manifestsOf).map((one) => [one.digest, one]))
   const hub = createWriter('hub', { clock })
   const records = new Map<string, SignedRecord>()
-  const state = { isSilent: false, isAway: false, fetched: [] as Digest[] }
+  const state = { isSilent: false, isAway: false, fetched: [] as Digest[], asked: [] as string[] }
   const words: string[] = []
   const asked = createAsked({ index })
 
@@ -51,6 +52,8 @@ async function setUp(images: readonly TestManifest[], options: Options = {}) {
   }
   const onRequest = createOnRequest({
     ledger,
+    self: 'edge' as NodeName,
+    isAsking: (_digest, nodes) => nodes.some((node) => state.asked.includes(node)),
     demands: { of: async ({ reference }) => demandOf(reference) },
     naming: { tagsNaming: (repository, digest) => tagsNaming(index, repository, digest) },
     content,
@@ -107,6 +110,22 @@ describe('worker / on request', () => {
     expect(rig.words).toEqual(['v1 all'])
     expect(rig.blob(APP, layer.digest)?.size).toBe(layer.bytes.length)
     expect(rig.blob(repo('other'), layer.digest)).toBeUndefined()
+  })
+
+  test('nothing is fetched for nodes that this one waits for, or that wait for it', async () => {
+    const image = makeImage('image')
+    const rig = await setUp([image])
+    await rig.tell('v1', image.digest)
+    const askedBy = (...nodes: readonly string[]) => rig.manifest(APP, ref('v1'), nodes)
+    expect(await askedBy('edge', 'relay')).toBeUndefined()
+    rig.state.asked.push('relay')
+    expect(await askedBy('relay')).toBeUndefined()
+    expect(rig.state.fetched).toEqual([])
+    expect((await askedBy('another'))?.digest).toBe(image.digest)
+    const { digest = image.digest } = image.blobs[0] ?? {}
+    expect(rig.blob(APP, digest, ['relay'])).toBeUndefined()
+    expect(rig.blob(APP, digest, ['another', 'edge'])).toBeUndefined()
+    expect(rig.blob(APP, digest, ['another'])).toBeDefined()
   })
 
   test('an image that was evicted is asked for again, though its manifest is still in memory', async () => {

@@ -54,6 +54,30 @@ describe('worker / origin-deletes', () => {
     expect(await rig.tags()).toEqual(['c', 'd'])
   })
 
+  test('of a delete in its grace it is said that it would stay after it, as things are', async () => {
+    const rig = await openDeletes({
+      deletes: '{ propagate: true, grace: 1h, keepLast: 1, guard: 30% }',
+    })
+    for (const tag of ['a', 'b', 'c', 'd']) {
+      await rig.push(tag)
+      rig.clock.jump(1_000)
+    }
+    const fates = async () =>
+      (await rig.origin.of(APP)).deletes.map(({ reference, state, afterGrace }) => [
+        reference,
+        state,
+        afterGrace,
+      ])
+    await rig.hear('a')
+    expect(await fates()).toEqual([['a', 'in-grace', undefined]])
+    for (const tag of ['b', 'd']) await rig.hear(tag)
+    expect(await fates()).toEqual([
+      ['a', 'in-grace', 'held-up'],
+      ['b', 'in-grace', 'held-up'],
+      ['d', 'in-grace', 'kept-last'],
+    ])
+  })
+
   test('a tag that was pushed anew is as new as its last push, also once that was deleted', async () => {
     const rig = await openDeletes({ deletes: '{ propagate: true, keepLast: 1 }' })
     for (const tag of ['a', 'b']) {
