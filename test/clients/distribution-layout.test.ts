@@ -9,7 +9,7 @@ import {
   makeIndex,
   type TestManifest,
 } from '../helpers/images.ts'
-import { arrival, startPair } from '../helpers/pair.ts'
+import { startPair } from '../helpers/pair.ts'
 import { reservePort } from '../helpers/ports.ts'
 import { comparePull, digestAt, pushImage } from '../helpers/registry-calls.ts'
 import { collectorFinds, serveWithDocker } from './docker-registry.ts'
@@ -79,7 +79,7 @@ testWith(['docker-registry'])(
     const next = makeImage('next', { sharedLayers: app.children[0]?.blobs.slice(1) ?? [] })
     await pushImage(hub.url, 'demo/app', 'v1', next)
     const edge = mesh.node('edge')
-    expect(await arrival(edge, 'demo/app', 'v1')).toBe(next.digest)
+    await eventually(async () => (await digestAt(edge.url, 'demo/app', 'v1')) === next.digest)
     await comparePull(edge.url, 'demo/app', 'v1', next)
     // A tag that nobody pushed here is deleted like any other.
     const gone = await fetch(`${hub.url}/v2/demo/list/manifests/v1`, { method: 'DELETE' })

@@ -59,6 +59,8 @@ testWith(['faketime'])(
 
     // News of the others come to it, and to an edge that is behind, as fast as ever.
     const image = makeImage('clocks')
+    // As long as b hears the wrong clock alone, it cannot tell whose it is.
+    await eventually(async () => (await statusOf(b)).time.refusal === undefined)
     await pushImage(b.url, 'demo/app', 'v1', image)
     for (const node of [a, edge]) {
       await eventually(async () => (await digestAt(node.url, 'demo/app', 'v1')) === image.digest)
