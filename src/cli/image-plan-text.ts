@@ -1,7 +1,7 @@
 /** Where one image goes: to which node, by which path, when, and at the latest when. */
 
-import type { Reach } from '../topology/reach.ts'
-import { type Asked, boundText, pathText, whyText } from '../topology/reach-text.ts'
+import type { Reach } from '../forecast/reach.ts'
+import { type Asked, boundText, pathText, whyText } from '../forecast/reach-text.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { table } from './output.ts'
 

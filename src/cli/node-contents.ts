@@ -1,7 +1,8 @@
 /** What a running node has: its images with the sizes of their blobs, asked over the registry API. */
+
+import type { Content, Part } from '../forecast/plan-content.ts'
 import { codeOf } from '../lib/errors.ts'
 import { parseRepositoryName, parseTag, type RepositoryName } from '../oci/name.ts'
-import type { Content, Part } from '../topology/plan-content.ts'
 import { askNode } from './node-api.ts'
 import type { NodeOptions } from './node-command.ts'
 

@@ -1,9 +1,10 @@
 /** A plan as people read it: first what changes, then what it costs and rests on, then the file's own tests. */
+
+import type { TopologyPlan } from '../forecast/plan.ts'
+import type { ContentChange } from '../forecast/plan-content.ts'
+import type { Edge } from '../forecast/plan-edges.ts'
+import { boundText } from '../forecast/reach-text.ts'
 import { bytesText } from '../lib/bytes-text.ts'
-import type { TopologyPlan } from '../topology/plan.ts'
-import type { ContentChange } from '../topology/plan-content.ts'
-import type { Edge } from '../topology/plan-edges.ts'
-import { boundText } from '../topology/reach-text.ts'
 import { table } from './output.ts'
 import { countText, testText } from './topology-check.ts'
 

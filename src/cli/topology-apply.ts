@@ -1,10 +1,10 @@
 /** `entrepot topology apply`: signs a topology file with the owner's key and gives it to one node; it spreads from there. */
 import type { Command } from 'commander'
 import type { TopologyChangeView } from '../admin/topology-view.ts'
+import { runFileTests } from '../forecast/file-tests.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import { loadIdentity } from '../node/identity-file.ts'
 import { sealTopology } from '../node/topology-seal.ts'
-import { runFileTests } from '../topology/file-tests.ts'
 import type { Topology } from '../topology/topology.ts'
 import { readTopology } from '../topology/topology-file.ts'
 import { askNode } from './node-api.ts'

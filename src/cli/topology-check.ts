@@ -1,11 +1,11 @@
 /** `entrepot topology check` and `test`: every finding with its place, and what the file promises, each with the reason. */
 import type { Command } from 'commander'
+import { runFileTests, type TestResult } from '../forecast/file-tests.ts'
+import { linkNumber } from '../forecast/ways.ts'
 import { counted } from '../lib/counted.ts'
-import { runFileTests, type TestResult } from '../topology/file-tests.ts'
 import type { Finding } from '../topology/findings.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { TopologyReading } from '../topology/topology-file.ts'
-import { linkNumber } from '../topology/ways.ts'
 import { print, printJson } from './output.ts'
 
 /** @throws TOPOLOGY_UNREADABLE */

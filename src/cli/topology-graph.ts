@@ -1,9 +1,9 @@
 /** `entrepot topology graph`: the levels, links and policies of a file, to look at. */
 import { type Command, Option } from 'commander'
-import { type Graph, graphOf } from '../topology/graph.ts'
-import { dotText, mermaidText } from '../topology/graph-formats.ts'
-import { svgText } from '../topology/graph-svg.ts'
-import { graphText } from '../topology/graph-text.ts'
+import { type Graph, graphOf } from '../forecast/graph.ts'
+import { dotText, mermaidText } from '../forecast/graph-formats.ts'
+import { svgText } from '../forecast/graph-svg.ts'
+import { graphText } from '../forecast/graph-text.ts'
 import type { Topology } from '../topology/topology.ts'
 import { print } from './output.ts'
 

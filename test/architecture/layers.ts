@@ -6,6 +6,7 @@ export const LAYERS: Readonly<Record<string, number>> = {
   oci: 0,
   topology: 1,
   record: 1,
+  forecast: 2,
   events: 2,
   storage: 3,
   peers: 3,
@@ -55,7 +56,8 @@ export const FENCES: readonly Fence[] = [
   },
   { packages: ['undici'], files: files('transfer', 'cli') },
   { packages: ['yaml'], files: files('topology', 'cli') },
-  { packages: ['picomatch', 'semver', 'croner'], files: files('topology') },
+  { packages: ['picomatch', 'croner'], files: files('topology') },
+  { packages: ['semver'], files: files('topology', 'forecast') },
   { packages: ['multiformats'], files: files('record') },
   { packages: ['tar-stream', 'commander'], files: files('cli') },
 ]

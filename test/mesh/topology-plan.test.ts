@@ -8,7 +8,7 @@ import { makeImage, makeIndex } from '../helpers/images.ts'
 import { startMesh } from '../helpers/mesh-process.ts'
 import { pushImage } from '../helpers/registry-calls.ts'
 import { makeTemporaryDirectory } from '../helpers/temporary-directory.ts'
-import { shippedText } from '../unit/topology/topology-texts.ts'
+import { shippedText } from '../helpers/topology-texts.ts'
 
 const shipped = (name: string) =>
   fileURLToPath(new URL(`../../topologies/${name}.yaml`, import.meta.url))

@@ -5,6 +5,7 @@ import { createHolders } from '../../../src/peers/holders.ts'
 import { timeOfMs } from '../../../src/record/time.ts'
 import type { Entry } from '../../../src/storage/ledger.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 import {
   createWriter,
   digestNamed,
@@ -13,7 +14,6 @@ import {
   ref,
   repo,
 } from '../../helpers/writers.ts'
-import { nodeName, topologyWith } from '../topology/topology-texts.ts'
 
 const [FRA, IAD] = [identityNamed('fra'), identityNamed('iad')]
 const TOPOLOGY = topologyWith({

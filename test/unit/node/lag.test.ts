@@ -3,8 +3,8 @@ import type { JobView } from '../../../src/events/mesh-event.ts'
 import { createLag } from '../../../src/node/lag.ts'
 import type { Naming } from '../../../src/topology/flow.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 import { createWriter, digestNamed, ref, repo } from '../../helpers/writers.ts'
-import { nodeName, topologyWith } from '../topology/topology-texts.ts'
 
 const HOUR_MS = 3_600_000
 const NAMED_BY_NOTHING: Naming = { tagsNaming: async function* () {} }

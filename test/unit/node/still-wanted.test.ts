@@ -3,8 +3,8 @@ import { createStillWanted } from '../../../src/node/still-wanted.ts'
 import type { Reference } from '../../../src/oci/name.ts'
 import type { Job } from '../../../src/queue/job.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
+import { topologyWith } from '../../helpers/topology-texts.ts'
 import { createWriter, digestNamed, ref, repo } from '../../helpers/writers.ts'
-import { topologyWith } from '../topology/topology-texts.ts'
 
 const REPO = repo('app')
 const image = digestNamed('image')

@@ -4,8 +4,8 @@ import type { History } from '../../../src/record/history.ts'
 import type { RecordKey } from '../../../src/record/tag-record.ts'
 import { demandsOf } from '../../../src/topology/demand.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 import { createWriter, digestNamed, ref, repo } from '../../helpers/writers.ts'
-import { nodeName, topologyWith } from '../topology/topology-texts.ts'
 
 const KEY: RecordKey = { repository: repo('app'), reference: ref('v1') }
 const HOUR = 3_600_000

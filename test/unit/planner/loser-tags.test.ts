@@ -5,8 +5,8 @@ import { conflictOf } from '../../../src/record/losers.ts'
 import { timeOfMs } from '../../../src/record/time.ts'
 import type { Item } from '../../../src/topology/flow.ts'
 import { START_MS } from '../../helpers/fake-clock.ts'
+import { topologyWith } from '../../helpers/topology-texts.ts'
 import { digestNamed, identityNamed, recordBy, ref, repo } from '../../helpers/writers.ts'
-import { topologyWith } from '../topology/topology-texts.ts'
 
 const [FRA, IAD] = [identityNamed('fra'), identityNamed('iad')]
 const RULE = 'tags: register, resolve: hlc-lww'

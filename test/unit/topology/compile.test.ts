@@ -5,7 +5,7 @@ import { topicsOf } from '../../../src/topology/groups.ts'
 import { TOPOLOGY_SCHEMA } from '../../../src/topology/schema.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { topologyWith } from './topology-texts.ts'
+import { topologyWith } from '../../helpers/topology-texts.ts'
 
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined, freq: 3 })
 /** Keys without a value are left out, as in a file. */

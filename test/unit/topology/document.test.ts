@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { LINT_NAMES } from '../../../src/topology/lint-names.ts'
 import { LATER_WORDS } from '../../../src/topology/not-yet.ts'
+import { errorLines, topologyOf } from '../../helpers/topology-texts.ts'
 import { type SchemaKey, schemaKeys } from './schema-walk.ts'
-import { errorLines, topologyOf } from './topology-texts.ts'
 
 const DOCUMENT = readFileSync(new URL('../../../docs/TOPOLOGY.md', import.meta.url), 'utf8')
 const LATER = DOCUMENT.slice(DOCUMENT.indexOf('## Not yet'))

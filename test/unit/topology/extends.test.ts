@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { errorLines, findingLines, textOf, topologyWith } from './topology-texts.ts'
+import { errorLines, findingLines, textOf, topologyWith } from '../../helpers/topology-texts.ts'
 
 const NIGHT = 'schedule: { cron: "0 1 * * *", window: 4h, tz: UTC }'
 

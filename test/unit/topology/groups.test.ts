@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { topicsOf } from '../../../src/topology/groups.ts'
-import { nodeName, topologyWith } from './topology-texts.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 
 const NODES = '{ hub: {}, north: {}, south: {} }'
 const POLICIES =

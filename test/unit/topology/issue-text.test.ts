@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { errorLines, findingLines, textOf } from './topology-texts.ts'
+import { errorLines, findingLines, textOf } from '../../helpers/topology-texts.ts'
 
 const told = (text: string) => errorLines(text).map((line) => line.replace(/^error \d+:\d+ /, ''))
 const tests = (...some: readonly string[]) =>

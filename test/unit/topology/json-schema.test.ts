@@ -5,8 +5,8 @@ import { z } from 'zod'
 import { topologyJsonSchema } from '../../../src/topology/json-schema.ts'
 import { WRITTEN_SCHEMA } from '../../../src/topology/schema.ts'
 import { knownKeys } from '../../../src/topology/schema-keys.ts'
+import { shippedText } from '../../helpers/topology-texts.ts'
 import { schemaKeys } from './schema-walk.ts'
-import { shippedText } from './topology-texts.ts'
 
 const FILE = new URL('../../../topologies/schema.json', import.meta.url)
 const SHIPPED = [

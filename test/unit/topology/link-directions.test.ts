@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { flow, neighboursOf, sourcesOf } from '../../../src/topology/flow.ts'
 import { topicsOf } from '../../../src/topology/groups.ts'
-import { nodeName, topologyWith } from './topology-texts.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 
 const star = (flowWord: string) =>
   topologyWith({

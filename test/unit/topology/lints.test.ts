@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { LINT_NAMES } from '../../../src/topology/lint-names.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { findingLines, type Sections, textOf } from './topology-texts.ts'
+import { findingLines, type Sections, textOf } from '../../helpers/topology-texts.ts'
 
 const policies = (...keys: readonly string[]) =>
   `{ ${keys.map((one, at) => `${at === 0 ? 'all' : `p${at}`}: { match: { repos: ["**"] }, ${one} }`).join(', ')} }`

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { LATER_WORDS } from '../../../src/topology/not-yet.ts'
-import { errorLines, shippedText, textOf } from './topology-texts.ts'
+import { errorLines, shippedText, textOf } from '../../helpers/topology-texts.ts'
 
 /** A shipped file with lines added in front of a line, and texts replaced. */
 function changed(file: string, changes: Readonly<Record<string, string>>): string {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { RepositoryName } from '../../../src/oci/name.ts'
 import { flow, sourcesOf, wants } from '../../../src/topology/flow.ts'
 import { mayWrite, nodeOfPeer, originOf, writersOf } from '../../../src/topology/origins.ts'
-import { nodeName, topologyWith } from './topology-texts.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 
 const KEY = `12D3KooW${'A'.repeat(44)}`
 const FORMER_KEY = `12D3KooW${'B'.repeat(44)}`

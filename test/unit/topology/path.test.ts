@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
 import { linksTo, pathTo } from '../../../src/topology/path.ts'
-import { nodeName, topologyWith } from './topology-texts.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 
 const naming = { tagsNaming: async function* () {} }
 const item = (repository: string, reference: string) => ({

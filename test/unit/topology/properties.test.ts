@@ -5,7 +5,7 @@ import type { Reference, RepositoryName, Tag } from '../../../src/oci/name.ts'
 import { flow, type Naming, neighboursOf, sourcesOf, wants } from '../../../src/topology/flow.ts'
 import { topicsOf } from '../../../src/topology/groups.ts'
 import type { NodeName, Topology } from '../../../src/topology/topology.ts'
-import { topologyWith } from './topology-texts.ts'
+import { topologyWith } from '../../helpers/topology-texts.ts'
 
 const NAMES = ['a', 'b', 'c', 'd'] as const
 const NODES: Readonly<Record<string, object>> = {

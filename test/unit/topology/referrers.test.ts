@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../../../src/oci/name.ts'
 import { flow, type Naming } from '../../../src/topology/flow.ts'
-import { nodeName, topologyWith } from './topology-texts.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 
 const REPOSITORY = 'team/app' as RepositoryName
 const hexOf = (digit: string) => digit.repeat(64)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { errorLines, textOf } from './topology-texts.ts'
+import { errorLines, textOf } from '../../helpers/topology-texts.ts'
 
 const KEY = `12D3KooW${'A'.repeat(44)}`
 const nodeErrors = (node: string) => errorLines(textOf({ nodes: `{ a: ${node}, b: {} }` }))

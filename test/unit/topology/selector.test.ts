@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { topologyWith } from './topology-texts.ts'
+import { topologyWith } from '../../helpers/topology-texts.ts'
 
 const NODES = `{
   hub: { labels: { tier: hub } },

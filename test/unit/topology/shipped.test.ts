@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { runFileTests } from '../../../src/forecast/file-tests.ts'
 import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
-import { runFileTests } from '../../../src/topology/file-tests.ts'
 import { flow, type Naming, neighboursOf, wants } from '../../../src/topology/flow.ts'
 import { originOf, writersOf } from '../../../src/topology/origins.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { nodeName, shippedText, topologyOf } from './topology-texts.ts'
+import { nodeName, shippedText, topologyOf } from '../../helpers/topology-texts.ts'
 
 const SHIPPED = [
   'air-gap',

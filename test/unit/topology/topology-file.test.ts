@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { errorLines, findingLines, textOf } from './topology-texts.ts'
+import { errorLines, findingLines, textOf } from '../../helpers/topology-texts.ts'
 
 test('all mistakes are told at once, in the order of the file, each with its line and column', () => {
   const text = `apiVersion: entrepot/v1

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { fillTopology, type NodeAddresses } from '../../../src/topology/topology-fill.ts'
-import { nodeName, shippedText, textOf, topologyOf } from './topology-texts.ts'
+import { nodeName, shippedText, textOf, topologyOf } from '../../helpers/topology-texts.ts'
 
 const CHARACTERS = '123456789ABCDEFG'
 const addressesOf = (names: readonly string[]): ReadonlyMap<NodeName, NodeAddresses> =>

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Sections, shippedText, textOf, topologyOf, topologyWith } from './topology-texts.ts'
+import {
+  type Sections,
+  shippedText,
+  textOf,
+  topologyOf,
+  topologyWith,
+} from '../../helpers/topology-texts.ts'
 
 const FULL = {
   apiVersion: 'entrepot/v1',

@@ -11,8 +11,8 @@ import { createOriginDeletes } from '../../../src/worker/origin-deletes.ts'
 import type { FakeClock } from '../../helpers/fake-clock.ts'
 import { makeImage, type TestManifest } from '../../helpers/images.ts'
 import { openStorage, push } from '../../helpers/storage-rig.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 import { ref, repo } from '../../helpers/writers.ts'
-import { nodeName, topologyWith } from '../topology/topology-texts.ts'
 
 export const APP = repo('app')
 const NEVER = new AbortController().signal

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { runFileTests } from '../../../src/topology/file-tests.ts'
+import { runFileTests } from '../../../src/forecast/file-tests.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { shippedText, textOf } from './topology-texts.ts'
+import { shippedText, textOf } from '../../helpers/topology-texts.ts'
 
 /** `ok name: reason` of each test of a file. */
 function verdicts(text: string): readonly string[] {
@@ -39,7 +39,7 @@ function judge(...tests: readonly object[]): readonly string[] {
 
 const V1 = { from: 'hq', image: 'acme/api:v1' }
 
-describe('topology / file tests', () => {
+describe('forecast / file tests', () => {
   test('a promise that is kept says by which path, link and policy, and when', () => {
     expect(judge({ ...V1, present: ['lon', 'sgp'], within: '10m' })).toEqual([
       'ok t1: lon: present by hq -> lon (links[0], policy releases), at the latest in 5m; ' +

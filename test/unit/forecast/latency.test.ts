@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { delayOf } from '../../../src/forecast/latency.ts'
 import { unite } from '../../../src/topology/demand.ts'
-import { delayOf } from '../../../src/topology/latency.ts'
-import { topologyWith } from './topology-texts.ts'
+import { topologyWith } from '../../helpers/topology-texts.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -25,7 +25,7 @@ const scheduled = (cron: string, window: string, more: object = {}, tz = 'UTC') 
   ...more,
 })
 
-describe('topology / latency', () => {
+describe('forecast / latency', () => {
   test('an eager policy promises its objective, and nothing without one', () => {
     expect(delay({ p: { match, mode: 'eager', slo: { lag: '5m' } } })).toBe(5 * MINUTE_MS)
     expect(delay({ p: { match, mode: 'eager' } })).toBeUndefined()

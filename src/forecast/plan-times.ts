@@ -1,7 +1,7 @@
 /** How long bytes take over the links of a topology at the rates that it gives them. */
-import { limitsInto, type PairLimit } from './rates.ts'
-import type { Schedule } from './schedule.ts'
-import type { NodeName, Topology } from './topology.ts'
+import { limitsInto, type PairLimit } from '../topology/rates.ts'
+import type { Schedule } from '../topology/schedule.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 
 const MS_PER_SECOND = 1_000
 const BITS_PER_BYTE = 8

@@ -1,7 +1,7 @@
 /** In-file tests of paths: over which nodes everything goes that goes from one node to another. */
-import type { TestDocument } from './schema.ts'
+import type { TestDocument } from '../topology/schema.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import type { TestLine } from './test-line.ts'
-import type { NodeName, Topology } from './topology.ts'
 
 /** Links count in the direction in which they send, whatever their policies let through. */
 export function pathLines(

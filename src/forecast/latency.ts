@@ -1,6 +1,6 @@
 /** Latency: how long a node takes at worst to hold what it has heard of, by its demand. */
-import type { Demand } from './demand.ts'
-import type { Schedule } from './schedule.ts'
+import type { Demand } from '../topology/demand.ts'
+import type { Schedule } from '../topology/schedule.ts'
 
 const MS_PER_DAY = 86_400_000
 /** Windows are looked at over so long: every day of the year and both changes of daylight saving time. */

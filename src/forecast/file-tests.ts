@@ -1,14 +1,14 @@
 /** In-file tests: whether a topology keeps what its own file promises, by the declared links alone, and why or why not. */
 
 import { parseRepositoryName } from '../oci/name.ts'
-import type { Finding } from './findings.ts'
+import type { Finding } from '../topology/findings.ts'
+import type { TestDocument } from '../topology/schema.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import { pathLines } from './path-test.ts'
 import { pullLines } from './pull-test.ts'
 import { pushEnd } from './pushes.ts'
 import { reachLines } from './reach-test.ts'
-import type { TestDocument } from './schema.ts'
 import type { TestLine } from './test-line.ts'
-import type { NodeName, Topology } from './topology.ts'
 
 export interface TestResult {
   readonly name: string

@@ -1,7 +1,7 @@
 /** What a topology rests on: nodes whose loss cuts others off, and nodes with one source alone. */
-import { writersOf } from './origins.ts'
+import { writersOf } from '../topology/origins.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import { type Question, type Reaches, reachOf } from './reach.ts'
-import type { NodeName, Topology } from './topology.ts'
 import { type Image, oneOfEach, type Ways, waysOf } from './ways.ts'
 
 export interface SinglePoint {

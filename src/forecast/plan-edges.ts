@@ -1,5 +1,5 @@
 /** Which edges a change of the topology brings and takes: who sends to whom, and by which policies. */
-import type { NodeName, Policy, Topology } from './topology.ts'
+import type { NodeName, Policy, Topology } from '../topology/topology.ts'
 
 export interface Edge {
   readonly from: NodeName

@@ -1,8 +1,8 @@
 /** Samples: images that stand for what policies are written for, where nobody has asked a node for real ones. */
 import { minVersion } from 'semver'
 import { parseRepositoryName, parseTag } from '../oci/name.ts'
-import { writersOf } from './origins.ts'
-import type { Policy, Topology } from './topology.ts'
+import { writersOf } from '../topology/origins.ts'
+import type { Policy, Topology } from '../topology/topology.ts'
 import { type Image, lets } from './ways.ts'
 
 /** Tags that most policies let through or keep out. */

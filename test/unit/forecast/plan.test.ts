@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { planText } from '../../../src/cli/plan-text.ts'
+import { type PlanOptions, planOf } from '../../../src/forecast/plan.ts'
+import type { Content, Part } from '../../../src/forecast/plan-content.ts'
+import { samplesOf } from '../../../src/forecast/samples.ts'
 import type { RepositoryName, Tag } from '../../../src/oci/name.ts'
-import { type PlanOptions, planOf } from '../../../src/topology/plan.ts'
-import type { Content, Part } from '../../../src/topology/plan-content.ts'
-import { samplesOf } from '../../../src/topology/samples.ts'
 import type { Topology } from '../../../src/topology/topology.ts'
-import { shippedText, topologyOf, topologyWith } from './topology-texts.ts'
+import { shippedText, topologyOf, topologyWith } from '../../helpers/topology-texts.ts'
 
 const [GIB, MB] = [2 ** 30, 1e6]
 /** A Monday at noon. */
@@ -48,7 +48,7 @@ const blobs = (sizes: Readonly<Record<string, number>>, platform?: string): Part
   ...(platform === undefined ? {} : { platform }),
 })
 
-describe('topology / plan', () => {
+describe('forecast / plan', () => {
   test('without `match: region` three edges more are there, and a promise fails', () => {
     const { edges, tests, problems } = plan(...changed('three-level', /^ *match: region\n/m, ''))
     expect([edges.before, edges.after]).toEqual([5, 8])

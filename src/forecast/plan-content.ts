@@ -1,10 +1,10 @@
 /** What a change of the topology brings to which node and takes from it, and what has to move for it. */
 
-import { writersOf } from './origins.ts'
-import { hasPlatform } from './platforms.ts'
+import { writersOf } from '../topology/origins.ts'
+import { hasPlatform } from '../topology/platforms.ts'
+import type { Schedule } from '../topology/schedule.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import { type Reach, reachOf } from './reach.ts'
-import type { Schedule } from './schedule.ts'
-import type { NodeName, Topology } from './topology.ts'
 import { classOf, type Image, waysOf } from './ways.ts'
 
 export interface Content extends Image {

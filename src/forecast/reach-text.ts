@@ -1,7 +1,8 @@
 /** Reach in words: what becomes of an image at a node, by which path, link and policy, or what stops it. */
+
+import type { NodeName, Platforms, Policy, Topology } from '../topology/topology.ts'
 import { delayOf } from './latency.ts'
 import type { Question, Reach, Reaches } from './reach.ts'
-import type { NodeName, Platforms, Policy, Topology } from './topology.ts'
 import { linkNumber } from './ways.ts'
 
 const UNITS = [

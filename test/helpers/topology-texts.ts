@@ -1,7 +1,7 @@
 /** Small topology files: two nodes and a link, of which a test replaces sections. */
 import { readFileSync } from 'node:fs'
-import type { NodeName, Topology } from '../../../src/topology/topology.ts'
-import { readTopology } from '../../../src/topology/topology-file.ts'
+import type { NodeName, Topology } from '../../src/topology/topology.ts'
+import { readTopology } from '../../src/topology/topology-file.ts'
 
 const SECTIONS = {
   apiVersion: 'entrepot/v1',
@@ -35,7 +35,7 @@ export function topologyWith(sections: Sections): Topology {
 
 /** A file that comes with the project. */
 export function shippedText(name: string): string {
-  return readFileSync(new URL(`../../../topologies/${name}.yaml`, import.meta.url), 'utf8')
+  return readFileSync(new URL(`../../topologies/${name}.yaml`, import.meta.url), 'utf8')
 }
 
 export function nodeName(text: string): NodeName {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { type Question, reachOf } from '../../../src/forecast/reach.ts'
 import type { RepositoryName, Tag } from '../../../src/oci/name.ts'
-import { type Question, reachOf } from '../../../src/topology/reach.ts'
 import type { NodeName, Topology } from '../../../src/topology/topology.ts'
-import { topologyWith } from './topology-texts.ts'
+import { topologyWith } from '../../helpers/topology-texts.ts'
 
 const match = { repos: ['**'] }
 const POLICIES = {
@@ -52,7 +52,7 @@ function lines(topology: Topology, more: Partial<Question> = {}): readonly strin
     })
 }
 
-describe('topology / reach', () => {
+describe('forecast / reach', () => {
   test('an image is present at every node on its way, each hop later than the one before', () => {
     const topology = topologyOf(chain(['a', 'b', 'all'], ['b', 'c', 'slow']))
     expect(lines(topology)).toEqual([

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { graphOf } from '../../../src/topology/graph.ts'
-import { dotText, mermaidText } from '../../../src/topology/graph-formats.ts'
-import { svgText } from '../../../src/topology/graph-svg.ts'
-import { graphText } from '../../../src/topology/graph-text.ts'
-import { shippedText, topologyOf, topologyWith } from './topology-texts.ts'
+import { graphOf } from '../../../src/forecast/graph.ts'
+import { dotText, mermaidText } from '../../../src/forecast/graph-formats.ts'
+import { svgText } from '../../../src/forecast/graph-svg.ts'
+import { graphText } from '../../../src/forecast/graph-text.ts'
+import { shippedText, topologyOf, topologyWith } from '../../helpers/topology-texts.ts'
 
 const shipped = (name: string) => graphOf(topologyOf(shippedText(name)))
 
-describe('topology / graph', () => {
+describe('forecast / graph', () => {
   test('a hierarchy is a tree in the terminal, with the links and policies by which each node hangs', () => {
     expect(graphText(shipped('three-level'))).toBe(
       `

@@ -1,5 +1,5 @@
 /** The graph of a topology: nodes by level, links as people drew them. What the formats print. */
-import type { Group, NodeName, Policy, Topology } from './topology.ts'
+import type { Group, NodeName, Policy, Topology } from '../topology/topology.ts'
 import { linkNumber } from './ways.ts'
 
 export interface Graph {

@@ -2,11 +2,11 @@
  * Reach: what becomes of an image at each node when it is pushed at one of them, by the topology alone. What holds here
  * must hold in the running mesh: the in-file tests are judged by it.
  */
-import type { Demand } from './demand.ts'
+import type { Demand } from '../topology/demand.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import { pushEnd } from './pushes.ts'
 import { type Spread, spreadOf } from './spread.ts'
 import { type Measure, platformsIn, type Take, takeOf, takerOf, toldOf } from './takers.ts'
-import type { NodeName, Topology } from './topology.ts'
 import { type Image, type Ways, waysOf } from './ways.ts'
 
 export interface Question extends Image {

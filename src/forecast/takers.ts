@@ -1,9 +1,9 @@
 /** Takers: who hears of a push, by whom, and what each of those nodes takes of the image, while some nodes are down. */
-import type { Demand } from './demand.ts'
+import type { Demand } from '../topology/demand.ts'
+import { hasPlatform } from '../topology/platforms.ts'
+import type { NodeName, Platforms, Topology } from '../topology/topology.ts'
 import { delayOf } from './latency.ts'
-import { hasPlatform } from './platforms.ts'
 import type { Taker } from './spread.ts'
-import type { NodeName, Platforms, Topology } from './topology.ts'
 import type { Ways } from './ways.ts'
 
 export interface Push {

@@ -1,12 +1,13 @@
 /** In-file tests of pulls: what a client gets at a node while others are down. */
+
+import { writersOf } from '../topology/origins.ts'
+import type { TestDocument } from '../topology/schema.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import { imageOf } from './image-text.ts'
-import { writersOf } from './origins.ts'
 import { pullOf } from './pulls.ts'
 import { reachOf } from './reach.ts'
 import { pathText, whyText } from './reach-text.ts'
-import type { TestDocument } from './schema.ts'
 import type { TestLine } from './test-line.ts'
-import type { NodeName, Topology } from './topology.ts'
 import { waysOf } from './ways.ts'
 
 /** It must hold at whichever writer the image was pushed. */

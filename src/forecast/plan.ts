@@ -1,12 +1,13 @@
 /** The plan of a change: what another topology would bring, cost and rest on, before anybody runs it. */
+
+import { writersOf } from '../topology/origins.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import { type FileTestFacts, runFileTests, type TestResult } from './file-tests.ts'
-import { writersOf } from './origins.ts'
 import { type Content, type ContentChange, contentChanges, type Move } from './plan-content.ts'
 import { type EdgeChanges, edgeChanges } from './plan-edges.ts'
 import { type Risks, risksOf } from './plan-risks.ts'
 import { type Bottleneck, bottleneckOf, ratesOf, timeAt, timeToMove } from './plan-times.ts'
 import { reachOf } from './reach.ts'
-import type { NodeName, Topology } from './topology.ts'
 import { type Image, oneOfEach, waysOf } from './ways.ts'
 
 export interface PlanOptions extends FileTestFacts {

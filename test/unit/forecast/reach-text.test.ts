@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { imagePlanRows, imagePlanText } from '../../../src/cli/image-plan-text.ts'
-import { imageOf } from '../../../src/topology/image-text.ts'
-import { reachOf } from '../../../src/topology/reach.ts'
-import { boundText } from '../../../src/topology/reach-text.ts'
-import { nodeName, topologyWith } from './topology-texts.ts'
+import { imageOf } from '../../../src/forecast/image-text.ts'
+import { reachOf } from '../../../src/forecast/reach.ts'
+import { boundText } from '../../../src/forecast/reach-text.ts'
+import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 
 const SIZES: Readonly<Record<string, number>> = {
   d: 86_400_000,
@@ -21,7 +21,7 @@ function msOf(text: string): number {
   }, 0)
 }
 
-describe('topology / reach in words', () => {
+describe('forecast / reach in words', () => {
   test('a bound is told in its two largest units, rounded up and never down', () => {
     const told = [
       0, 250, 59_001, 300_000, 3_599_999, 75_600_000, 86_340_000, 86_399_999, 90_000_000,

@@ -1,10 +1,11 @@
 /** In-file tests of reach: `present`, `available`, `notPresent`, `absent`, `within`, `maxHops` of an image that is pushed. */
+
+import type { TestDocument } from '../topology/schema.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 import { imageOf } from './image-text.ts'
 import { type Reach, type Reaches, reachOf } from './reach.ts'
 import { type Asked, boundText, latestText, pathText, whyText } from './reach-text.ts'
-import type { TestDocument } from './schema.ts'
 import type { TestLine } from './test-line.ts'
-import type { NodeName, Topology } from './topology.ts'
 
 type ReachTest = Extract<TestDocument, { from: unknown }>
 type Kind = Reach['kind']

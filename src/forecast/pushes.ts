@@ -1,9 +1,9 @@
 /** Pushes: what a node does with one, by `origins`, and at which writer it ends. */
 import type { RepositoryName } from '../oci/name.ts'
-import { neighboursOf } from './flow.ts'
-import { distance } from './nearness.ts'
-import { originOf } from './origins.ts'
-import type { NodeName, Topology } from './topology.ts'
+import { neighboursOf } from '../topology/flow.ts'
+import { distance } from '../topology/nearness.ts'
+import { originOf } from '../topology/origins.ts'
+import type { NodeName, Topology } from '../topology/topology.ts'
 
 /** Than any distance between neighbours. */
 const FURTHER = 3

@@ -1,7 +1,7 @@
 /** The graph for a terminal of 80 columns: a tree of what leads down, then the links that join in other ways. */
 import { counted } from '../lib/counted.ts'
+import type { NodeName } from '../topology/topology.ts'
 import { type Graph, type GraphLink, type GraphNode, policyNames, policyText } from './graph.ts'
-import type { NodeName } from './topology.ts'
 
 const WIDTH = 80
 /** Children of one node that are listed one by one. */

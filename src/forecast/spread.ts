@@ -1,5 +1,5 @@
 /** Spread: to which nodes the bytes of an image come, and at what cost, when some have them. */
-import type { NodeName } from './topology.ts'
+import type { NodeName } from '../topology/topology.ts'
 
 /** What a node takes of an image, by platform. */
 export interface Taker {

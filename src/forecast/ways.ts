@@ -1,10 +1,10 @@
 /** Ways: over which links the news of one tag goes from node to node, each node with what it does with it. */
 import type { RepositoryName, Tag } from '../oci/name.ts'
-import { type Demand, unite } from './demand.ts'
-import { policiesTo } from './flow.ts'
-import { writersOf } from './origins.ts'
-import { limitsInto } from './rates.ts'
-import type { Group, NodeName, Policy, Topology } from './topology.ts'
+import { type Demand, unite } from '../topology/demand.ts'
+import { policiesTo } from '../topology/flow.ts'
+import { writersOf } from '../topology/origins.ts'
+import { limitsInto } from '../topology/rates.ts'
+import type { Group, NodeName, Policy, Topology } from '../topology/topology.ts'
 
 export interface Image {
   readonly repository: RepositoryName

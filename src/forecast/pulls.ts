@@ -1,8 +1,9 @@
 /** Pulls: what a client gets at a node while others are down, of an image that was everywhere it goes by itself before. */
+
+import type { NodeName, Topology } from '../topology/topology.ts'
 import { reachOf } from './reach.ts'
 import { type Arrival, spreadOf } from './spread.ts'
 import { platformsIn, takeOf, takerOf } from './takers.ts'
-import type { NodeName, Topology } from './topology.ts'
 import { type Image, type Ways, waysOf } from './ways.ts'
 
 export interface PullQuestion extends Image {
