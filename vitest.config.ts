@@ -22,6 +22,8 @@ const reports = process.env.TEST_REPORTS
 export default defineConfig({
   test: {
     pool: 'forks',
+    // By itself vitest leaves one core free: of two, half.
+    maxWorkers: '100%',
     reporters: reports === undefined ? ['default'] : ['default', 'json'],
     outputFile: { json: `${reports}/${process.pid}.json` },
     // Groups run one after the other, so that what measures time is not beside what burns it.

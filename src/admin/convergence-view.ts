@@ -24,7 +24,19 @@ export const CONVERGENCE = z.object({
   isScanning: z.boolean(),
   /** News that it has not looked at yet. */
   waitingKeys: z.int(),
-  jobs: z.object({ open: z.int(), held: z.int(), oldestMs: z.number().optional() }),
+  jobs: z.object({
+    /** All that are queued, run or wait. */
+    open: z.int(),
+    /** Of these: wait for a window of their schedule, and when the first of them opens; absent: none opens again. */
+    waitingForWindow: z.int(),
+    windowOpensMs: z.number().optional(),
+    /** Of these: do not run because a person paused their policy, or everything. */
+    paused: z.int(),
+    /** When the oldest of the others was made. */
+    oldestMs: z.number().optional(),
+    /** Besides these: held by a person, one by one. */
+    held: z.int(),
+  }),
   damagedBlobs: z.int(),
   lag: z.array(LAG),
   neighbours: z.array(

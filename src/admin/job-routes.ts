@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import { z } from 'zod'
 import type { Access } from '../access/access.ts'
 import type { JobView } from '../events/mesh-event.ts'
+import type { EndedJob } from '../queue/job-history.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import { type AdminBindings, type AdminContext, refuseActing } from './caller.ts'
 import { failure, refused } from './failure.ts'
@@ -21,7 +22,7 @@ import { PAGE_QUERY, page, QUERY_INVALID, readQuery } from './query.ts'
 
 export interface JobRoutesDeps {
   readonly access: Access
-  readonly queue: Pick<JobQueue, 'list' | 'get' | 'hold' | 'retry' | 'resume' | 'history' | 'notes'>
+  readonly queue: Pick<JobQueue, 'page' | 'get' | 'hold' | 'retry' | 'resume' | 'history' | 'notes'>
 }
 
 const ACTIONS = ['cancel', 'pause', 'resume', 'retry'] as const
@@ -93,10 +94,9 @@ export function addJobRoutes(
   app.get('/api/v1/jobs', (context) => {
     const query = readQuery(context, JOBS_QUERY)
     if (query instanceof Response) return query
-    const fits = jobMatcher(query)
-    const all = newestOfEach(queue.list())
-      .filter((job) => job.id > query.last && fits(job))
-      .sort((a, b) => (a.id < b.id ? -1 : 1))
+    // One more than asked for: whether there is another page.
+    const ask = { after: query.last, fits: jobMatcher(query), limit: query.n + 1 }
+    const all = queue.page(ask)
     const jobs = all.slice(0, query.n)
     const next = all.length > query.n ? jobs.at(-1)?.id : undefined
     return page(context, { jobs } satisfies JobsPage, next)
@@ -132,10 +132,16 @@ export function addJobRoutes(
     if (query instanceof Response) return query
     const fits = jobMatcher(query)
     const below = query.last === '' ? Number.POSITIVE_INFINITY : Number(query.last)
-    // One more than asked for: whether there is another page.
-    const all = queue.history.page(below, ({ job }) => fits(job), query.n + 1)
-    const ended = all.slice(0, query.n)
-    const next = all.length > query.n ? ended.at(-1)?.number : undefined
+    const ended: EndedJob[] = []
+    let next: number | undefined
+    for (const one of queue.history.newest()) {
+      if (one.number >= below || !fits(one.job)) continue
+      if (ended.length === query.n) {
+        next = ended.at(-1)?.number
+        break
+      }
+      ended.push(one)
+    }
     return page(context, { ended } satisfies HistoryPage, next?.toString())
   })
 }
@@ -150,14 +156,4 @@ function noMove({ state, pausedBy }: JobView, action: Action): string {
   if (state === 'held' && action !== 'retry') return `${nothing}: it was cancelled, retry it`
   if (pausedBy === undefined || state === 'held') return nothing
   return `${nothing}; it waits for the end of a pause (${pausedBy}): resume that`
-}
-
-/** A job that ended and was made anew is listed once, as it is now. */
-function newestOfEach(jobs: readonly JobView[]): JobView[] {
-  const byId = new Map<string, JobView>()
-  for (const job of jobs) {
-    const other = byId.get(job.id)
-    if (other === undefined || job.createdAtMs > other.createdAtMs) byId.set(job.id, job)
-  }
-  return [...byId.values()]
 }

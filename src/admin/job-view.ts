@@ -82,7 +82,7 @@ const NEXT = z.string().optional()
 
 export const JOBS_PAGE = z.object({ jobs: z.array(JOB).readonly(), next: NEXT })
 
-/** The newest first. `number` counts the jobs that ended since the node started. */
+/** The newest first. `number` counts the jobs that ended at this node. */
 export const HISTORY_PAGE = z.object({
   ended: z.array(z.object({ number: z.int(), job: JOB })).readonly(),
   next: NEXT,

@@ -1,26 +1,18 @@
 /** The routes about the node itself: its health, its status, and what happens in it, live. */
 import type { Hono } from 'hono'
 import { z } from 'zod'
-import type { EventBus } from '../events/event-bus.ts'
-import type { Clock } from '../lib/clock.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import type { AdminBindings } from './caller.ts'
-import { streamEvents } from './event-stream.ts'
 import { failure } from './failure.ts'
+import { type LiveStreams, MAX_STREAMS } from './live-streams.ts'
 import type { Operation } from './operation.ts'
 import { STATUS, type StatusView } from './views.ts'
 
 export interface NodeRoutesDeps {
   readonly status: () => StatusView
   readonly queue: Pick<JobQueue, 'list'>
-  readonly events: EventBus
-  readonly clock: Clock
-  /** Aborted when the node begins to stop: live streams end then. */
-  readonly stopping?: AbortSignal
+  readonly streams: LiveStreams
 }
-
-/** Live streams at once: consoles and dashboards; each holds a queue and a socket. */
-const MAX_STREAMS = 64
 
 const READY = z.object({
   status: z.literal('ready'),
@@ -53,7 +45,7 @@ export const NODE_OPERATIONS: readonly Operation[] = [
     path: '/api/v1/events',
     method: 'get',
     summary:
-      'Server-sent events: `snapshot` (status and jobs), then every event as it happens; `cut` where the reader was too slow',
+      'Server-sent events: `snapshot` (status, and jobs that have not ended), then every event as it happens, or what followed the event of the header Last-Event-ID; `cut` where the reader was too slow',
     answer: 'text/event-stream',
     others: { 503: { description: `TOO_MANY_STREAMS: ${MAX_STREAMS} are open` } },
   },
@@ -78,19 +70,13 @@ export function addHealthRoutes(
 
 /** To be called after the routes of `/api/v1` are guarded. */
 export function addNodeRoutes(app: Hono<{ Bindings: AdminBindings }>, deps: NodeRoutesDeps): void {
-  const { status, queue } = deps
+  const { status, queue, streams } = deps
   app.get('/api/v1/status', (context) => context.json(status()))
-  let streams = 0
   app.get('/api/v1/events', (context) => {
-    if (streams === MAX_STREAMS) {
-      const message = `${MAX_STREAMS} live streams are open; close one and try again`
-      return failure(context, 503, 'TOO_MANY_STREAMS', message)
-    }
-    streams += 1
     const snapshot = () => ({ status: status(), jobs: queue.list() })
-    const onEnd = () => {
-      streams -= 1
-    }
-    return streamEvents({ ...deps, snapshot, onEnd })
+    const stream = streams.open(snapshot, context.req.header('last-event-id'))
+    if (stream !== undefined) return stream
+    const message = `${MAX_STREAMS} live streams are open; close one and try again`
+    return failure(context, 503, 'TOO_MANY_STREAMS', message)
   })
 }

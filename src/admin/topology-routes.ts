@@ -51,6 +51,7 @@ const STATUS_OF: Readonly<Record<string, 400 | 403 | 409 | 503>> = {
   TOPOLOGY_INVALID: 400,
   TESTS_FAILED: 400,
   NODE_STARTING: 503,
+  NOT_RUN: 503,
 }
 
 export const TOPOLOGY_OPERATIONS: readonly Operation[] = [
@@ -71,7 +72,13 @@ export const TOPOLOGY_OPERATIONS: readonly Operation[] = [
     others: {
       400: { description: 'TOPOLOGY_UNREADABLE, TOPOLOGY_INVALID, TESTS_FAILED: the file' },
       403: { description: 'OWNER_UNKNOWN, SIGNATURE_INVALID: the owner did not say so' },
-      409: { description: 'Another realm, or no higher generation' },
+      409: {
+        description:
+          'REALM_OTHER, GENERATION_OLD, NODE_UNFIT: not for this node, or not after what it runs',
+      },
+      503: {
+        description: 'NODE_STARTING, NOT_RUN: the node could not; the topology of before runs',
+      },
     },
   },
 ]

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { openDataDirectory } from '../node/data-directory.ts'
 import { type Adoption, adopt } from '../storage/adoption.ts'
 import type { Finding } from '../storage/finding.ts'
+import { dataOption } from './node-command.ts'
 import { findingText, print } from './output.ts'
 
 interface Options {
@@ -17,7 +18,7 @@ export function addAdoptCommand(program: Command): void {
     .description(
       'take into the index what another registry left in a directory; no node runs on it',
     )
-    .requiredOption('--data <dir>', 'the directory that holds docker/', process.env.ENTREPOT_DATA)
+    .addOption(dataOption('directory that the other registry filled').makeOptionMandatory())
     .option('--leave-unreadable', 'finish although manifests cannot be read: their bytes may go')
     .option('--json', 'print each finding, and the result, as a line of JSON')
     .action(async ({ data, leaveUnreadable = false, json = false }: Options) => {

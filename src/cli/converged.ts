@@ -3,12 +3,12 @@ import type { Command } from 'commander'
 import type { ConvergenceView } from '../admin/convergence-view.ts'
 import { systemClock } from '../lib/clock.ts'
 import { counted } from '../lib/counted.ts'
-import { durationText, parseDuration } from '../lib/duration.ts'
-import { EntrepotError } from '../lib/errors.ts'
-import { isProven, judgeRound, type Round } from './convergence-verdict.ts'
+import { durationText } from '../lib/duration.ts'
+import { isProven, judgeRound, type Round, waitsOf, waitTexts } from './convergence-verdict.ts'
 import { askAll, findMesh, isReached, type MeshNodes } from './mesh-nodes.ts'
 import { type NodeOptions, nodeCommand } from './node-command.ts'
 import { print, printJson, table } from './output.ts'
+import { timeoutMsOf } from './timeout-option.ts'
 
 interface Options extends NodeOptions {
   readonly wait?: boolean
@@ -27,7 +27,7 @@ export function addConvergedCommand(program: Command): void {
   nodeCommand(
     program,
     'converged',
-    'whether every node that is reached holds what it must; exit 0: yes',
+    'whether every node that is reached holds what it must; exit code 1: not',
   )
     .option('--wait', 'look again until it is so')
     .option('--timeout <time>', 'with --wait: give up after so long, e.g. 90s', '5m')
@@ -37,12 +37,7 @@ export function addConvergedCommand(program: Command): void {
       'nodes that are gone: nobody waits for what would come from them',
     )
     .action(async (options: Options) => {
-      const timeoutMs = parseDuration(options.timeout)
-      if (timeoutMs === undefined) {
-        const message = `--timeout: expected a time such as 90s or 5m, got ${options.timeout}`
-        throw new EntrepotError('CONFIG_INVALID', message)
-      }
-      const { isConverged, round } = await look(options, timeoutMs)
+      const { isConverged, round } = await look(options, timeoutMsOf(options.timeout))
       if (options.json === true) printJson(jsonOf(round, isConverged))
       else print(roundText(round, isConverged))
       if (!isConverged) process.exitCode = 1
@@ -88,14 +83,17 @@ async function lookOnce(mesh: MeshNodes, options: Options): Promise<Round> {
   return judgeRound(answers, without)
 }
 
-function progressText({ answers, problems }: Round): string {
+function progressText(round: Round): string {
+  const { answers, problems } = round
   const reached = answers.filter(isReached)
   const open = reached.reduce((sum, { view }) => sum + view.jobs.open, 0)
   const done = reached.length - problems.size
-  return `${done} of ${answers.length} nodes hold what they must, ${counted(open, 'transfer')} open`
+  const what = [`${counted(open, 'transfer')} open`, ...waitTexts(waitsOf(round))]
+  return `${done} of ${answers.length} nodes hold what they must, ${what.join('; ')}`
 }
 
-function roundText({ answers, problems }: Round, isConverged: boolean): string {
+function roundText(round: Round, isConverged: boolean): string {
+  const { answers, problems } = round
   const reached = answers.filter(isReached)
   const unreached = answers.flatMap((answer) => (answer.kind === 'unreached' ? [answer] : []))
   const rows = answers.map((answer) => {
@@ -118,7 +116,10 @@ function roundText({ answers, problems }: Round, isConverged: boolean): string {
   const verdict = isConverged ? 'converged' : 'not converged'
   return [
     table([['NODE', 'STATE', 'OPEN', 'LAG', 'WHY'], ...rows]),
-    `${verdict}: ${count}${missing}${moved ? '; the feeds moved while they were looked at' : ''}`,
+    [
+      `${verdict}: ${count}${missing}${moved ? '; the feeds moved while they were looked at' : ''}`,
+      ...waitTexts(waitsOf(round)),
+    ].join('; '),
   ].join('\n')
 }
 
@@ -136,9 +137,11 @@ function lagText({ lag }: ConvergenceView): string {
   return `${age}${objective} (${worst.policy}, ${worst.records})`
 }
 
-function jsonOf({ answers, problems }: Round, isConverged: boolean): object {
+function jsonOf(round: Round, isConverged: boolean): object {
+  const { answers, problems } = round
   return {
     isConverged,
+    ...waitsOf(round),
     nodes: answers.map((answer) =>
       answer.kind === 'unreached'
         ? { node: answer.node, isReached: false, reason: answer.reason }

@@ -57,14 +57,50 @@ function ownProblems(view: ConvergenceView): string[] {
   if (!isReady) problems.push('it is starting')
   if (isScanning) problems.push('it looks through what it knew before its start')
   if (waitingKeys > 0) problems.push(`${waitingKeys} news not looked at yet`)
-  if (jobs.open > 0) {
-    const age =
-      jobs.oldestMs === undefined ? '' : `, the oldest ${durationText(nowMs - jobs.oldestMs)}`
-    problems.push(`${counted(jobs.open, 'transfer')} open${age} (\`entrepot jobs\`)`)
+  const { open, waitingForWindow, paused, oldestMs } = jobs
+  const others = open - waitingForWindow - paused
+  if (others > 0) {
+    const age = oldestMs === undefined ? '' : `, the oldest ${durationText(nowMs - oldestMs)}`
+    problems.push(`${counted(others, 'transfer')} open${age} (\`entrepot jobs\`)`)
   }
+  problems.push(...waitTexts(jobs))
   if (jobs.held > 0) problems.push(`${jobs.held} held by a person (\`entrepot jobs retry ID\`)`)
   if (damagedBlobs > 0) problems.push(`${damagedBlobs} damaged blobs to repair`)
   return problems
+}
+
+/** Transfers that are to wait: by the schedule, or by a person's word. */
+type Waits = Pick<ConvergenceView['jobs'], 'waitingForWindow' | 'windowOpensMs' | 'paused'>
+
+/** Of all nodes that were reached together. */
+export function waitsOf({ answers }: Round): Waits {
+  const jobs = answers.flatMap((answer) => (answer.kind === 'reached' ? [answer.view.jobs] : []))
+  const opens = jobs.flatMap(({ windowOpensMs }) => windowOpensMs ?? [])
+  return {
+    waitingForWindow: jobs.reduce((sum, one) => sum + one.waitingForWindow, 0),
+    ...(opens.length === 0 ? {} : { windowOpensMs: Math.min(...opens) }),
+    paused: jobs.reduce((sum, one) => sum + one.paused, 0),
+  }
+}
+
+/** In words, what there is of it. */
+export function waitTexts({ waitingForWindow, windowOpensMs, paused }: Waits): string[] {
+  const opens =
+    windowOpensMs === undefined
+      ? 'it never opens again'
+      : `next opens ${new Date(windowOpensMs).toISOString()}`
+  const [wait, are] = [
+    waitingForWindow === 1 ? 'waits for its' : 'wait for their',
+    paused === 1 ? 'is' : 'are',
+  ]
+  return [
+    ...(waitingForWindow === 0
+      ? []
+      : [`${counted(waitingForWindow, 'transfer')} ${wait} window (${opens})`]),
+    ...(paused === 0
+      ? []
+      : [`${counted(paused, 'transfer')} ${are} paused (\`entrepot jobs pauses\`)`]),
+  ]
 }
 
 function topologyProblems(

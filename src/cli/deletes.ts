@@ -72,11 +72,11 @@ function deletesText({ node, repositories }: DeletesView): string {
   )
   const leftOff = repositories.reduce((sum, one) => sum + one.leftOff, 0)
   const heldUp = repositories
-    .filter(({ heldUpSinceMs }) => heldUpSinceMs !== undefined)
-    .map(({ repository, tags, deletes }) => {
-      const waiting = deletes.filter(({ state }) => state === 'held-up').length
-      return `${waiting} of the ${tags} tags of ${repository} wait for a person: entrepot deletes ${node} --confirm ${repository}`
-    })
+    .filter(({ heldUp: waiting }) => waiting > 0)
+    .map(
+      ({ repository, tags, heldUp: waiting }) =>
+        `${waiting} of the ${tags} tags of ${repository} wait for a person: entrepot deletes ${node} --confirm ${repository}`,
+    )
   return [
     table([['IMAGE', 'DELETED', 'GOES'], ...rows]),
     ...(leftOff > 0 ? [`and ${leftOff} more`] : []),
@@ -86,6 +86,11 @@ function deletesText({ node, repositories }: DeletesView): string {
 
 type Delete = DeletesView['repositories'][number]['deletes'][number]
 
+const STAYS = {
+  'kept-last': 'stays, as of the newest tags',
+  'with-image': 'stays, as its image does',
+} as const
+
 function whenText(
   state: Delete['state'],
   leftMs: number,
@@ -94,11 +99,12 @@ function whenText(
   switch (state) {
     case 'in-grace': {
       const left = durationText(Math.max(0, leftMs))
-      if (afterGrace === 'kept-last') return `stays, as of the newest tags; else in ${left}`
-      return `in ${left}${afterGrace === undefined ? '' : ', when a person confirms it'}`
+      if (afterGrace === 'held-up') return `in ${left}, when a person confirms it`
+      return afterGrace === undefined ? `in ${left}` : `${STAYS[afterGrace]}; else in ${left}`
     }
     case 'kept-last':
-      return 'stays, as of the newest tags'
+    case 'with-image':
+      return STAYS[state]
     case 'held-up':
       return 'when a person confirms it'
     default:

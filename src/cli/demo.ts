@@ -48,7 +48,8 @@ export async function runDemo(mesh: LocalMesh, { once, signal }: DemoOptions): P
   const nodes = [...levels].map(([name, level]) => progressOf(name, level))
   const image = await makeDemoImage({ payloadBytes: PAYLOAD_BYTES })
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
-  const edge = mesh.nodes.find(({ name }) => name === nodes.at(-1)?.name) ?? writer
+  const [farthest] = nodes.toSorted((a, b) => b.level - a.level)
+  const edge = mesh.nodes.find(({ name }) => name === farthest?.name) ?? writer
   try {
     await show(mesh, { image, writer, nodes }, patience)
     const bytes = await comparePulled(edge.url, REPOSITORY, TAG, image, { signal: patience })

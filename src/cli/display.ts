@@ -55,10 +55,10 @@ export interface Display {
   draw(nodes: readonly NodeProgress[], elapsedMs: number): void
 }
 
-/** Draws over its own lines on a terminal; elsewhere prints a line when a node has it. */
+/** Draws over its own lines on a terminal; elsewhere prints a line when a node and all before it have it. */
 export function createDisplay(out: NodeJS.WriteStream): Display {
   let drawn = 0
-  const told = new Set<string>()
+  let told = 0
   return {
     draw: (nodes, elapsedMs) => {
       if (out.isTTY) {
@@ -67,9 +67,9 @@ export function createDisplay(out: NodeJS.WriteStream): Display {
         drawn = nodes.length
         return
       }
-      for (const node of nodes) {
-        if (node.visibleAfterMs === undefined || told.has(node.name)) continue
-        told.add(node.name)
+      for (const node of nodes.slice(told)) {
+        if (node.visibleAfterMs === undefined) return
+        told += 1
         out.write(`${progressLine(node, elapsedMs)}\n`)
       }
     },

@@ -1,11 +1,11 @@
 /** `entrepot gc`: takes what nothing needs any more, of a running node or of a directory; or says what would go, and why. */
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { runCollector } from '../admin/collect.ts'
 import type { CollectionView } from '../admin/views.ts'
 import { createEventBus } from '../events/event-bus.ts'
 import { bytesText } from '../lib/bytes-text.ts'
 import { systemClock } from '../lib/clock.ts'
-import { durationText } from '../lib/duration.ts'
+import { boundText } from '../lib/duration.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import { createLogger } from '../lib/logger.ts'
 import { systemRandom } from '../lib/random.ts'
@@ -17,34 +17,27 @@ import { createCollector } from '../storage/collector.ts'
 import { createContentRows } from '../storage/content-rows.ts'
 import { createUploadSessions } from '../storage/upload-sessions.ts'
 import { askNode } from './node-api.ts'
+import { type NodeOptions, nodeCommand } from './node-command.ts'
 import { print, printJson, table } from './output.ts'
 
-interface Options extends Pick<NodeFlags, 'keepSuperseded' | 'keepUnused'> {
-  readonly url: string
+interface Options extends NodeOptions, Pick<NodeFlags, 'keepSuperseded' | 'keepUnused'> {
   readonly data?: string
-  readonly tlsCa?: string
   readonly dryRun?: boolean
-  readonly json?: boolean
 }
 
 /** A run looks at every row and file of the node; a million of them take minutes, milliseconds. */
 const TIMEOUT_MS = 3_600_000
 
 export function addGcCommand(program: Command): void {
-  program
-    .command('gc')
-    .description('take what nothing needs any more, of a running node or of a directory')
-    .addOption(
-      new Option('--url <url>', 'registry address of the running node')
-        .env('ENTREPOT_URL')
-        .default('http://127.0.0.1:5000'),
-    )
+  nodeCommand(
+    program,
+    'gc',
+    'take what nothing needs any more, of a running node or of a directory',
+  )
     .option('--data <dir>', 'a data directory that no node has open, instead of a running node')
-    .option('--tls-ca <file>', 'authorities to believe beside those of the system')
     .option('--dry-run', 'take nothing; say what would go, what goes later, and why')
-    .option('--keep-superseded <time>', 'with --data: as of `serve` (default 7d)')
-    .option('--keep-unused <time>', 'with --data: as of `serve` (default 24h)')
-    .option('--json', 'print the answer as JSON')
+    .option('--keep-superseded <time>', 'with --data: as of `serve` (default: 7d)')
+    .option('--keep-unused <time>', 'with --data: as of `serve` (default: 24h)')
     .action(async (options: Options) => {
       const collection = await (options.data === undefined
         ? collectAtNode(options)
@@ -124,5 +117,5 @@ function collectionText({ isDryRun, items, leftOff, counts, freedBytes }: Collec
 }
 
 function whenText(ms: number): string {
-  return ms > 0 ? `in ${durationText(ms)}` : 'stays'
+  return ms > 0 ? `in ${boundText(ms)}` : 'stays'
 }

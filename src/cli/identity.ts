@@ -1,7 +1,8 @@
 /** `entrepot identity new|show`: the key of a node, and the peer id that the topology needs. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { EntrepotError } from '../lib/errors.ts'
 import { identityPath, loadIdentity, loadOrCreateIdentity } from '../node/identity-file.ts'
+import { dataOption } from './node-command.ts'
 import { print, printJson } from './output.ts'
 
 interface Options {
@@ -16,13 +17,13 @@ export function addIdentityCommands(program: Command): void {
     identity
       .command(name)
       .description(description)
-      .option('--data <dir>', 'data directory of the node', process.env.ENTREPOT_DATA)
-      .option(
-        '--identity <file>',
-        'key file outside the data directory',
-        process.env.ENTREPOT_IDENTITY,
+      .addOption(dataOption('data directory of the node'))
+      .addOption(
+        new Option('--identity <file>', 'key file (default: in the data directory)').env(
+          'ENTREPOT_IDENTITY',
+        ),
       )
-      .option('--json', 'print more than the peer id')
+      .option('--json', 'print the peer id and the key file as JSON')
       .action(async ({ data, identity: file, json }: Options) => {
         const path = file ?? (data === undefined ? undefined : identityPath(data))
         if (path === undefined)

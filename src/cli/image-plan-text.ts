@@ -1,13 +1,14 @@
 /** Where one image goes: to which node, by which path, when, and at the latest when. */
 
-import type { Reach } from '../forecast/reach.ts'
-import { type Asked, boundText, pathText, whyText } from '../forecast/reach-text.ts'
+import type { Kind, Reach } from '../forecast/reach.ts'
+import { type Asked, pathText, whyText } from '../forecast/reach-text.ts'
+import { boundText } from '../lib/duration.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { table } from './output.ts'
 
 export interface ImagePlanRow {
   readonly node: NodeName
-  readonly kind: Reach['kind']
+  readonly kind: Kind
   readonly path: readonly NodeName[]
   /** When it begins to come, in words. */
   readonly when: string

@@ -5,6 +5,7 @@ import { CAUSES, JOB_STATES, type JobDetail, type PausesView } from '../admin/jo
 import type { JobView, Pause } from '../events/mesh-event.ts'
 import { systemClock } from '../lib/clock.ts'
 import { EntrepotError } from '../lib/errors.ts'
+import { isEnd } from '../queue/job-machine.ts'
 import { detailText, historyText, jobsText, pausesText } from './jobs-text.ts'
 import { watchJobs } from './jobs-watch.ts'
 import { askNode, askPages } from './node-api.ts'
@@ -30,7 +31,11 @@ interface TargetOptions extends NodeOptions {
 const PAGE = 1_000
 
 export function addJobsCommands(program: Command): void {
-  const jobs = nodeCommand(program, 'jobs', 'transfers: open ones, and the last that ended')
+  const jobs = nodeCommand(
+    program,
+    'jobs',
+    'transfers that have not ended; with a filter also those that ended lately',
+  )
     .addOption(new Option('--state <state>', 'only jobs in this state').choices(JOB_STATES))
     .option('--repository <name>', 'only of this repository and below, or of a glob')
     .option('--reference <ref>', 'only those that this tag or digest waits for')
@@ -49,7 +54,7 @@ export function addJobsCommands(program: Command): void {
       const rowsOf = (page: { readonly jobs: readonly JobView[] }) => page.jobs
       const all = (await askPages(url, path, rowsOf, { tlsCa })) as readonly JobView[]
       if (json === true) printJson(all)
-      else print(all.length === 0 ? 'no jobs' : jobsText(all, systemClock.now()))
+      else print(listText(all, Object.keys(filterOf(options)).length > 0))
     })
 
   nodeCommand(jobs, 'show', 'one job: whom it asked, and its last lines')
@@ -174,6 +179,16 @@ function filterOf(options: JobsOptions): JobFilter {
   })
   const paused = options.paused === true ? { paused: 'true' } : {}
   return { ...Object.fromEntries(given), ...paused } as JobFilter
+}
+
+/** Without a filter a person asks what is to be done: what ended is counted. */
+function listText(all: readonly JobView[], isFiltered: boolean): string {
+  const shown = isFiltered ? all : all.filter(({ state }) => !isEnd(state))
+  const ended = all.length - shown.length
+  return [
+    shown.length === 0 ? 'no jobs' : jobsText(shown, systemClock.now()),
+    ...(ended === 0 ? [] : [`${ended} ended: entrepot jobs history`]),
+  ].join('\n')
 }
 
 function pathOf(id: string): string {

@@ -9,6 +9,8 @@ import type { LocalMesh, LocalNode } from './local-mesh.ts'
 
 export interface LocalProcess {
   readonly name: string
+  /** Undefined when it could not be started. */
+  readonly pid: number | undefined
   /** Resolves with true when it serves, with false when it ended before. */
   readonly ready: Promise<boolean>
   /** Resolves with the exit code, or the signal, when it is gone. */
@@ -42,6 +44,7 @@ export async function startLocalProcess(
   })
   return {
     name: node.name,
+    pid: child.pid,
     ended,
     ready: Promise.race([untilReady(child), ended.then(() => false)]),
     stop: async () => {

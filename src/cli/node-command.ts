@@ -1,10 +1,15 @@
-/** What the commands that ask a running node have in common. */
+/** What commands that ask a running node, or look at its directory, have in common. */
 import { type Command, Option } from 'commander'
 
 export interface NodeOptions {
   readonly url: string
   readonly tlsCa?: string
   readonly json?: boolean
+}
+
+/** Where a node's content is, of commands that look at a directory. */
+export function dataOption(description: string): Option {
+  return new Option('--data <dir>', description).env('ENTREPOT_DATA')
 }
 
 /** A command with `--url`, `--tls-ca` and `--json`. */

@@ -3,8 +3,8 @@
 import type { TopologyPlan } from '../forecast/plan.ts'
 import type { ContentChange } from '../forecast/plan-content.ts'
 import type { Edge } from '../forecast/plan-edges.ts'
-import { boundText } from '../forecast/reach-text.ts'
-import { bytesText } from '../lib/bytes-text.ts'
+import { bytesText, rateText } from '../lib/bytes-text.ts'
+import { boundText } from '../lib/duration.ts'
 import { table } from './output.ts'
 import { countText, testText } from './topology-check.ts'
 
@@ -12,7 +12,6 @@ import { countText, testText } from './topology-check.ts'
 const MAX_NAMES = 8
 /** Rows of one section. */
 const MAX_ROWS = 40
-const [KBIT, MBIT, GBIT] = [1e3, 1e6, 1e9]
 
 export interface PlanFacts {
   readonly imageBytes: number
@@ -118,17 +117,6 @@ function speedLine({ slowest }: TopologyPlan, { imageBytes }: PlanFacts): string
 function testLines({ tests }: TopologyPlan): readonly string[] {
   const failed = tests.filter(({ ok }) => !ok)
   return [...failed.map(testText), `In the new file: ${countText(tests)}`]
-}
-
-function rateText(bits: number): string {
-  if (bits === Number.POSITIVE_INFINITY) return 'no bound'
-  const [unit, size] =
-    bits >= GBIT
-      ? (['Gbit', GBIT] as const)
-      : bits >= MBIT
-        ? (['Mbit', MBIT] as const)
-        : (['kbit', KBIT] as const)
-  return `${Math.round((bits / size) * 100) / 100}${unit}`
 }
 
 function capped(rows: readonly (readonly string[])[]): readonly string[] {

@@ -19,20 +19,16 @@ import { addWhyCommand } from './why.ts'
 
 const [FAILED, USAGE] = [1, 2]
 /** The words of the command are wrong, or name a file that is not there. */
-const USAGE_CODES = ['CONFIG_INVALID', 'TOPOLOGY_UNREADABLE']
+const USAGE_CODES = ['CONFIG_INVALID', 'TOPOLOGY_UNREADABLE', 'DATA_MISSING']
 
-/** Runs the command that the words ask for. @returns the exit code */
-export async function runProgram(words: readonly string[]): Promise<number> {
-  // Whoever reads us may stop early, as `head` does: that is no failure.
-  process.stdout.on('error', (err) => {
-    if (codeOf(err) === 'EPIPE') process.exit()
-    throw err
-  })
+/** All commands. What they throw is a failure that has not been told. */
+export function createProgram(): Command {
   const program = new Command('entrepot')
     .description('A mesh of container registries that behaves as one.')
     .version(packageJson.version)
     .exitOverride()
     .showHelpAfterError('(--help says more)')
+    .addHelpText('afterAll', '\nExit code: 0 good, 1 failed or the answer is no, 2 wrong usage.')
   addUpCommand(program)
   addServeCommand(program)
   addIdentityCommands(program)
@@ -46,8 +42,18 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   addGcCommand(program)
   addAdoptCommand(program)
   addVerifyCommand(program)
+  return program
+}
+
+/** Runs the command that the words ask for. @returns the exit code */
+export async function runProgram(words: readonly string[]): Promise<number> {
+  // Whoever reads us may stop early, as `head` does: that is no failure.
+  process.stdout.on('error', (err) => {
+    if (codeOf(err) === 'EPIPE') process.exit()
+    throw err
+  })
   try {
-    await program.parseAsync(words, { from: 'user' })
+    await createProgram().parseAsync(words, { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (err) {
     // Help and version are no failures; usage is told by commander itself.

@@ -9,9 +9,11 @@ import { findMesh } from './mesh-nodes.ts'
 import { askNode } from './node-api.ts'
 import { type NodeOptions, nodeCommand } from './node-command.ts'
 import { print, printJson } from './output.ts'
+import { timeoutMsOf } from './timeout-option.ts'
 
 interface PullOptions extends NodeOptions {
   readonly wait?: boolean
+  readonly timeout: string
 }
 
 /** Between two looks, milliseconds. */
@@ -24,8 +26,10 @@ export function addPullCommand(program: Command): void {
     .argument('<node>', 'name of the node in the topology')
     .argument('<image>', 'REPOSITORY:TAG or REPOSITORY@DIGEST')
     .option('--wait', 'end when the node holds it, or cannot get it')
+    .option('--timeout <time>', 'with --wait: give up after so long, e.g. 90s', '1h')
     .action(async (node: string, image: string, options: PullOptions) => {
       const { tlsCa, json, wait = false } = options
+      const timeoutMs = timeoutMsOf(options.timeout)
       const { repository, reference } = parseImage(image)
       if (reference === undefined) {
         const message = `expected REPOSITORY:TAG or REPOSITORY@DIGEST, got ${image}`
@@ -59,21 +63,33 @@ export function addPullCommand(program: Command): void {
           print(`${node} fetches ${image} (${view.digest}); \`entrepot jobs\` shows how far it is`)
         return
       }
-      const last = await untilOver(url, `/api/v1/why?${query}`, tlsCa)
-      if (json === true) printJson(last)
+      const last = await untilOver(url, `/api/v1/why?${query}`, { tlsCa, timeoutMs })
+      const isComing = COMING.has(last.verdict)
+      if (json === true) printJson({ ...last, isComing })
+      else if (isComing)
+        print(
+          `${image} is not at ${node} after ${options.timeout}. ${last.sentence} It goes on without this command: \`entrepot jobs\` shows how far it is.`,
+        )
       else print(last.sentence)
       if (last.verdict !== 'held') process.exitCode = 1
     })
 }
 
-async function untilOver(url: string, path: string, tlsCa: string | undefined): Promise<WhyView> {
+/** @returns what is said of it at last: that it is there, that it does not come, or, when the time is over, that it is coming. */
+async function untilOver(
+  url: string,
+  path: string,
+  { tlsCa, timeoutMs }: { readonly tlsCa: string | undefined; readonly timeoutMs: number },
+): Promise<WhyView> {
+  const beganAt = performance.now()
   for (let before = ''; ; ) {
     const view = await askNode<WhyView>(url, path, { tlsCa })
-    if (!COMING.has(view.verdict)) return view
+    const leftMs = timeoutMs - (performance.now() - beganAt)
+    if (!COMING.has(view.verdict) || leftMs <= 0) return view
     // It may wait for long: for whom is said once, not at each look.
     if (view.verdict === 'waiting' && before !== 'waiting')
       process.stderr.write(`${view.sentence}\n`)
     before = view.verdict
-    await systemClock.sleep(LOOK_MS)
+    await systemClock.sleep(Math.min(LOOK_MS, leftMs))
   }
 }

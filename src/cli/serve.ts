@@ -11,7 +11,7 @@ import { whyUnfit } from '../node/membership.ts'
 import { openTopologyFiles } from '../node/topology-files.ts'
 import { chooseTopology, topologyWith } from '../node/topology-start.ts'
 import { SPARSE_POLICIES } from '../storage/content-writer.ts'
-import { print } from './output.ts'
+import { failureText, print } from './output.ts'
 import { loadTopology } from './topology.ts'
 
 /** Requests under way have so long to end after a signal, milliseconds; container engines kill after 10 s. */
@@ -56,32 +56,40 @@ export function addServeCommand(program: Command): void {
     .addOption(
       env(
         '--keep-superseded <time>',
-        'manifests stay so long once no tag shows them (default 7d)',
+        'manifests stay so long once no tag shows them (default: 7d)',
         'KEEP_SUPERSEDED',
       ),
     )
     .addOption(
       env(
         '--keep-unused <time>',
-        'blobs and uploads stay so long without a user (default 24h)',
+        'blobs and uploads stay so long without a user (default: 24h)',
         'KEEP_UNUSED',
       ),
     )
-    .addOption(env('--workers <n>', 'images fetched side by side (default 4)', 'WORKERS'))
+    .addOption(env('--workers <n>', 'images fetched side by side (default: 4)', 'WORKERS'))
     .addOption(
-      env('--readers <n>', 'threads that serve blobs beside the main one (default 0)', 'READERS'),
+      env('--readers <n>', 'threads that serve blobs beside the main one (default: 0)', 'READERS'),
     )
     .addOption(
       env(
         '--sparse <policy>',
-        'manifests that lack blobs or children (default refuse)',
+        'manifests that lack blobs or children (default: refuse)',
         'SPARSE',
       ).choices(SPARSE_POLICIES),
     )
     .addOption(
-      env('--names <list>', 'what mirrors call this mesh (?ns=), host[:port],...', 'NAMES'),
+      env(
+        '--names <list>',
+        'what mirrors call this mesh (?ns=), host[:port], with commas',
+        'NAMES',
+      ),
     )
-    .addOption(env('--log-level <level>', 'default info', 'LOG_LEVEL').choices(LOG_LEVELS))
+    .addOption(
+      env('--log-level <level>', 'how much is logged (default: info)', 'LOG_LEVEL').choices(
+        LOG_LEVELS,
+      ),
+    )
     .addOption(
       new Option(
         '--limit <name=value>',
@@ -102,7 +110,11 @@ async function serve(
   const start = chooseTopology(given, files)
   const config = resolveConfig(flags, topologyWith(flags.node, start, given), process.env)
   const reason = whyUnfit(config, start.running.topology)
-  if (reason !== undefined) throw new EntrepotError('TOPOLOGY_UNFIT', reason)
+  if (reason !== undefined) {
+    const { generation } = start.running.topology
+    const where = `this is generation ${generation}, which the node took up while it ran: give it a file of a higher one`
+    throw new EntrepotError('TOPOLOGY_UNFIT', start.isAdopted ? `${reason} (${where})` : reason)
+  }
   const hangUps = hearHangUps()
   const stopped = untilStopped(flags.withParent === true)
   const stop = new AbortController()
@@ -118,7 +130,12 @@ async function serve(
   print(
     `ready: node ${config.node} of ${given.topology.realm}, registry ${node.url}, peer id ${node.peerId}`,
   )
-  await stopped
+  const lost = await Promise.race([stopped, node.lost])
+  if (lost !== undefined) {
+    // What it waited for does not come, so closing would not end either.
+    process.stderr.write(`entrepot: ${failureText(lost)}\n`)
+    process.exit(1)
+  }
   await close(node)
   // Sockets of a client library may linger; everything of ours is closed and durable.
   process.exit(0)

@@ -5,8 +5,8 @@ import { runFileTests } from '../forecast/file-tests.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import { loadIdentity } from '../node/identity-file.ts'
 import { sealTopology } from '../node/topology-seal.ts'
+import type { Finding } from '../topology/findings.ts'
 import type { Topology } from '../topology/topology.ts'
-import { readTopology } from '../topology/topology-file.ts'
 import { askNode } from './node-api.ts'
 import { type NodeOptions, nodeCommand } from './node-command.ts'
 import { print, printJson } from './output.ts'
@@ -20,7 +20,11 @@ const TIMEOUT_MS = 60_000
 
 export function addApplyCommand(
   topology: Command,
-  load: (file: string) => Promise<{ readonly topology: Topology; readonly text: string }>,
+  load: (file: string) => Promise<{
+    readonly topology: Topology
+    readonly text: string
+    readonly findings: readonly Finding[]
+  }>,
 ): void {
   nodeCommand(topology, 'apply', 'change what running nodes run: sign FILE and give it to a node')
     .argument('<file>', 'topology file of a higher generation')
@@ -30,8 +34,8 @@ export function addApplyCommand(
       process.env.ENTREPOT_OWNER_KEY,
     )
     .action(async (file: string, { url, tlsCa, json, key }: Options) => {
-      const { topology: read, text } = await load(file)
-      refuseFailing(read, text)
+      const { topology: read, text, findings } = await load(file)
+      refuseFailing(read, findings)
       const owner = await loadIdentity(key)
       const { realm, generation } = read
       const sealed = sealTopology(owner, { realm, generation, text })
@@ -42,13 +46,12 @@ export function addApplyCommand(
         body: { ...sealed, signature: Buffer.from(sealed.signature).toString('base64') },
       })
       if (json === true) printJson(view)
-      else print(outcomeText(view))
+      else print(`${outcomeText(view)}${heirText(read, owner.peerId)}`)
     })
 }
 
 /** @throws TESTS_FAILED */
-function refuseFailing(topology: Topology, text: string): void {
-  const { findings } = readTopology(text)
+function refuseFailing(topology: Topology, findings: readonly Finding[]): void {
   const failed = runFileTests(topology, { lints: findings }).filter(({ ok }) => !ok)
   if (failed.length === 0) return
   const lines = failed.map(({ name, reason }) => `\n  ${name}: ${reason}`)
@@ -62,4 +65,12 @@ function outcomeText({ kind, node, generation }: TopologyChangeView): string {
   return kind === 'adopted'
     ? `node ${node} runs generation ${generation} and gives it to the others (\`entrepot converged\` says who runs what)`
     : `node ${node} runs this already: generation ${generation}`
+}
+
+/** With a file the right to change it may go to another key, or be lost. */
+function heirText({ owner }: Topology, signer: string): string {
+  if (owner === signer) return ''
+  return owner === undefined
+    ? '\nit names no owner: nobody can apply another one; give each node a file of a higher generation with metadata.owner, and send it SIGHUP'
+    : `\nits owner is ${owner}: the key that signed it counts for nothing from now on`
 }

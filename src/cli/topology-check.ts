@@ -1,9 +1,9 @@
 /** `entrepot topology check` and `test`: every finding with its place, and what the file promises, each with the reason. */
 import type { Command } from 'commander'
 import { runFileTests, type TestResult } from '../forecast/file-tests.ts'
-import { linkNumber } from '../forecast/ways.ts'
 import { counted } from '../lib/counted.ts'
 import type { Finding } from '../topology/findings.ts'
+import { linkNumber } from '../topology/links.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { TopologyReading } from '../topology/topology-file.ts'
 import { print, printJson } from './output.ts'

@@ -6,9 +6,9 @@ import { reachOf } from '../forecast/reach.ts'
 import { samplesOf } from '../forecast/samples.ts'
 import { systemClock } from '../lib/clock.ts'
 import { EntrepotError } from '../lib/errors.ts'
+import type { Finding } from '../topology/findings.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
-import type { TopologyReading } from '../topology/topology-file.ts'
 import { SIZE } from '../topology/words.ts'
 import { imagePlanRows, imagePlanText } from './image-plan-text.ts'
 import { readContents } from './node-contents.ts'
@@ -25,14 +25,12 @@ interface Flags {
   readonly json?: boolean
 }
 
-export interface PlanReaders {
-  /** @throws TOPOLOGY_UNREADABLE, TOPOLOGY_INVALID */
-  load(file: string): Promise<{ readonly topology: Topology }>
-  /** @throws TOPOLOGY_UNREADABLE */
-  read(file: string): Promise<TopologyReading>
-}
+/** @throws TOPOLOGY_UNREADABLE, TOPOLOGY_INVALID */
+type Load = (
+  file: string,
+) => Promise<{ readonly topology: Topology; readonly findings: readonly Finding[] }>
 
-export function addPlanCommand(topology: Command, readers: PlanReaders): void {
+export function addPlanCommand(topology: Command, load: Load): void {
   topology
     .command('plan')
     .description(
@@ -52,26 +50,25 @@ export function addPlanCommand(topology: Command, readers: PlanReaders): void {
     .option('--json', 'print the plan as JSON')
     .action(async (file: string, next: string | undefined, flags: Flags) => {
       if (flags.image !== undefined) {
-        if (next === undefined) return planImage((await readers.load(file)).topology, flags)
+        if (next === undefined) return planImage((await load(file)).topology, flags)
         throw usage('with --image there is one FILE; got two')
       }
       if (next === undefined) throw usage('expected OLD and NEW, or FILE and --image')
       if (flags.from !== undefined || flags.platform !== undefined) {
         throw usage('--from and --platform belong to --image')
       }
-      await planChange(readers, [file, next], flags)
+      await planChange(load, [file, next], flags)
     })
 }
 
 async function planChange(
-  { load, read }: PlanReaders,
+  load: Load,
   [oldFile, newFile]: readonly [string, string],
   flags: Flags,
 ): Promise<void> {
   const imageBytes = sizeOf(flags.size)
   const { topology: old } = await load(oldFile)
-  const { topology: next } = await load(newFile)
-  const { findings } = await read(newFile)
+  const { topology: next, findings } = await load(newFile)
   const { url } = flags
   const known = url === undefined ? undefined : await readContents({ ...flags, url })
   const samples = samplesOf([old, next]).map((sample) => ({ ...sample, parts: [] }))

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { EntrepotError, messageOf } from '../lib/errors.ts'
+import type { Finding } from '../topology/findings.ts'
 import type { Topology } from '../topology/topology.ts'
 import { readTopology } from '../topology/topology-file.ts'
 import { addApplyCommand } from './topology-apply.ts'
@@ -16,28 +17,38 @@ export function addTopologyCommands(program: Command): void {
   const read = async (file: string) => readTopology(await readText(file))
   addCheckCommands(topology, read)
   addGraphCommand(topology, loadTopology)
-  addPlanCommand(topology, { load: loadTopology, read })
+  addPlanCommand(topology, loadTopology)
   addSchemaCommand(topology)
   addSimulateCommand(topology, loadTopology)
   addApplyCommand(topology, loadTopology)
 }
 
+interface LoadedTopology {
+  readonly topology: Topology
+  readonly text: string
+  /** Warnings and notes. */
+  readonly findings: readonly Finding[]
+}
+
 /** @throws TOPOLOGY_INVALID with every error, TOPOLOGY_UNREADABLE */
-export async function loadTopology(file: string): Promise<{ topology: Topology; text: string }> {
+export async function loadTopology(file: string): Promise<LoadedTopology> {
   const text = await readText(file)
   const { topology, findings } = readTopology(text)
-  if (topology !== undefined) return { topology, text }
+  if (topology !== undefined) return { topology, text, findings }
   const errors = findings.filter(({ severity }) => severity === 'error')
   const lines = errors.map((finding) => `\n  ${findingText(file, finding)}`)
   throw new EntrepotError('TOPOLOGY_INVALID', `the topology is not valid:${lines.join('')}`)
 }
 
 async function readText(file: string): Promise<string> {
+  const unreadable = (why: string, cause: unknown) =>
+    new EntrepotError('TOPOLOGY_UNREADABLE', `cannot read ${file}: ${why}`, { cause })
+  const bytes = await readFile(file).catch((cause: unknown) => {
+    throw unreadable(messageOf(cause), cause)
+  })
   try {
-    return await readFile(file, 'utf8')
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    throw new EntrepotError('TOPOLOGY_UNREADABLE', `cannot read ${file}: ${messageOf(cause)}`, {
-      cause,
-    })
+    throw unreadable('expected text in UTF-8; save it as such', cause)
   }
 }

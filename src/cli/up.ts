@@ -65,8 +65,13 @@ async function up(file: string, options: UpOptions): Promise<void> {
     reportEnds(mesh, processes, stopped.signal)
     print(
       table([
-        ['NODE', 'REGISTRY', 'WRITES'],
-        ...mesh.nodes.map(({ name, url }) => [name, url, writes(mesh.topology, name)]),
+        ['NODE', 'REGISTRY', 'PROCESS', 'WRITES'],
+        ...mesh.nodes.map(({ name, url }, at) => [
+          name,
+          url,
+          String(processes[at]?.pid),
+          writes(mesh.topology, name),
+        ]),
       ]),
     )
     if (options.demo === true) {
@@ -81,7 +86,8 @@ async function up(file: string, options: UpOptions): Promise<void> {
       await tellTakenUp(mesh)
       print(`
 The mesh is up. Ctrl-C stops it; the same command starts it again with its content.
-Its file with all addresses, to copy, change and \`entrepot topology apply\`: ${mesh.topologyFile}`)
+Its file with all addresses, to copy, change and \`entrepot topology apply\`: ${mesh.topologyFile}
+Changed in its place, with a higher generation, \`kill -HUP PROCESS\` makes one node read it again.`)
     }
     await stopped.done
     print('Stopping...')

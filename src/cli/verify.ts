@@ -6,6 +6,7 @@ import { systemRandom } from '../lib/random.ts'
 import { openDataDirectory } from '../node/data-directory.ts'
 import type { Finding } from '../storage/finding.ts'
 import { type Verification, verifyDirectory } from '../storage/verification.ts'
+import { dataOption } from './node-command.ts'
 import { findingText, print } from './output.ts'
 
 interface Options {
@@ -20,7 +21,7 @@ export function addVerifyCommand(program: Command): void {
     .description(
       'hash everything in a data directory that no node has open; exit code 1: damage is left',
     )
-    .requiredOption('--data <dir>', 'data directory of the node', process.env.ENTREPOT_DATA)
+    .addOption(dataOption('data directory of the node').makeOptionMandatory())
     .option('--repair', 'put right what can be put right here; the node fetches the rest again')
     .option('--json', 'print each finding, and the result, as a line of JSON')
     .action(async ({ data, repair = false, json = false }: Options) => {

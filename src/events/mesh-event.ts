@@ -185,6 +185,8 @@ export type MeshEvent =
       readonly sizeBytes: number
       readonly from: NodeName
     }
+  /** A client's upload became a blob of a repository that did not have it: it may be on disk for another one already. */
+  | { readonly kind: 'blob-uploaded'; readonly digest: Digest; readonly sizeBytes: number }
   /** The collector took what nothing needed any more. */
   | {
       readonly kind: 'content-collected'

@@ -38,16 +38,15 @@ export function dotText(graph: Graph): string {
   ].join('\n')
 }
 
-/** The realm is any text: it must not end the comment that it stands in. */
 function headOf({ realm, generation }: Graph): string {
-  return `${realm.replaceAll(/\s+/g, ' ')}, generation ${generation}`
+  return `${realm}, generation ${generation}`
 }
 
 function areEager(links: readonly GraphLink[]): boolean {
   return links.every(isEager)
 }
 
-/** Names of policies are any text. */
+/** Names of policies are any text in one line. */
 function quoted(text: string, quote: string): string {
-  return text.replaceAll('\\', '/').replaceAll('"', quote).replaceAll(/\s+/g, ' ')
+  return text.replaceAll('\\', '/').replaceAll('"', quote)
 }

@@ -1,6 +1,6 @@
 /** The graph of a topology: nodes by level, links as people drew them. What the formats print. */
+import { linkNumber } from '../topology/links.ts'
 import type { Group, NodeName, Policy, Topology } from '../topology/topology.ts'
-import { linkNumber } from './ways.ts'
 
 export interface Graph {
   readonly realm: string
@@ -41,9 +41,7 @@ export function graphOf(topology: Topology): Graph {
   const nodes = [...topology.nodes.keys()].map((name) => ({
     name,
     level: levels.get(name) ?? 0,
-    writes: topology.origins.flatMap(({ writers, meaning }) =>
-      writers.includes(name) ? globsOf(meaning) : [],
-    ),
+    writes: topology.origins.flatMap(({ writers, repos }) => (writers.includes(name) ? repos : [])),
   }))
   return {
     realm: topology.realm,
@@ -141,29 +139,18 @@ export function policyNames(links: readonly Pick<GraphLink, 'policies'>[]): stri
   return [...new Set(names)].join(', ')
 }
 
-/** The globs that a policy or an origin was written with. */
-function globsOf(meaning: string): readonly string[] {
-  const { repos } = JSON.parse(meaning) as { readonly repos?: readonly string[] }
-  return repos ?? []
-}
-
-/** One policy in words: `eager, pos/**, tags >=3.0.0 <4.0.0 without *-rc*, linux/amd64, within 30m`. */
-export function policyText(policy: Policy): string {
-  const { repos, semver, include, exclude } = JSON.parse(policy.meaning) as {
-    readonly repos: readonly string[]
-    readonly semver: string | null
-    readonly include: readonly string[]
-    readonly exclude: readonly string[]
-  }
+/** One policy in words: `eager, pos/**, tags >=3.0.0 <4.0.0 without *-rc*, linux/amd64`. */
+export function policyText({ mode, match, platforms }: Policy): string {
+  const { repos, semver, include, exclude } = match
   const tags = [
-    ...(semver === null ? [] : [semver]),
+    ...(semver === undefined ? [] : [semver]),
     ...(include.length === 1 && include[0] === '*' ? [] : [include.join(' ') || 'none']),
     ...(exclude.length === 0 ? [] : [`without ${exclude.join(' ')}`]),
   ].join(' ')
   return [
-    policy.mode,
+    mode,
     repos.join(' '),
     ...(tags === '' ? [] : [`tags ${tags}`]),
-    ...(policy.platforms === 'all' ? [] : [policy.platforms.join(' ')]),
+    ...(platforms === 'all' ? [] : [platforms.join(' ')]),
   ].join(', ')
 }

@@ -39,7 +39,8 @@ function wayBetween(
   to: NodeName,
   without?: NodeName,
 ): readonly NodeName[] | undefined {
-  const before = new Map<NodeName, NodeName | undefined>([[from, undefined]])
+  const before = new Map<NodeName, NodeName | undefined>()
+  if (from !== without) before.set(from, undefined)
   // Grows while it is walked: breadth first.
   for (const node of before.keys()) {
     for (const { senders, receivers } of groups) {

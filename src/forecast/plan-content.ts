@@ -4,7 +4,7 @@ import { writersOf } from '../topology/origins.ts'
 import { hasPlatform } from '../topology/platforms.ts'
 import type { Schedule } from '../topology/schedule.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
-import { type Reach, reachOf } from './reach.ts'
+import { type Kind, type Reach, reachOf } from './reach.ts'
 import { classOf, type Image, waysOf } from './ways.ts'
 
 export interface Content extends Image {
@@ -18,8 +18,6 @@ export interface Part {
   /** Bytes by digest: what several images share moves once. */
   readonly blobs: ReadonlyMap<string, number>
 }
-
-export type Kind = Reach['kind']
 
 /** Images of one repository that a change means the same for. */
 export interface ContentChange {

@@ -1,7 +1,7 @@
 /** What a topology rests on: nodes whose loss cuts others off, and nodes with one source alone. */
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
-import { type Question, type Reaches, reachOf } from './reach.ts'
+import { type Kind, kindsOf, type Reaches, reachOf } from './reach.ts'
 import { type Image, oneOfEach, type Ways, waysOf } from './ways.ts'
 
 export interface SinglePoint {
@@ -38,14 +38,21 @@ export function risksOf(topology: Topology, images: readonly Image[]): Risks {
     if (only !== undefined && writers.length === 1) soleWriters.add(only)
     for (const from of writers) {
       const whole = reachOf(topology, { ...image, from }, ways)
-      for (const [node, source] of soleSourcesIn(topology, { ...image, from }, whole, ways))
+      const made = new Map<NodeName, Kinds>()
+      const without = (down: NodeName) => {
+        const question = { ...image, from, down: [down] }
+        const kinds = made.get(down) ?? kindsOf(topology, question, ways)
+        made.set(down, kinds)
+        return kinds
+      }
+      for (const [node, source] of soleSourcesIn(whole, ways, without))
         note(soleSources, source, node)
       // Nobody else's loss can matter: without it the ways that were found are still there.
       const between = new Set([...whole.nodes.values()].flatMap(({ path }) => path.slice(1, -1)))
       for (const down of between) {
-        const left = reachOf(topology, { ...image, from, down: [down] }, ways)
+        const left = without(down)
         for (const [node, { kind }] of whole.nodes) {
-          const isCut = kind !== 'absent' && left.nodes.get(node)?.kind === 'absent'
+          const isCut = kind !== 'absent' && left.get(node) === 'absent'
           if (isCut && node !== down) note(isolated, down, node)
         }
       }
@@ -59,11 +66,12 @@ export function risksOf(topology: Topology, images: readonly Image[]): Risks {
   }
 }
 
+type Kinds = ReadonlyMap<NodeName, Kind>
+
 function soleSourcesIn(
-  topology: Topology,
-  question: Question,
   { nodes, writer }: Reaches,
   ways: Ways,
+  without: (down: NodeName) => Kinds,
 ): readonly (readonly [NodeName, NodeName])[] {
   return [...nodes].flatMap(([node, { kind }]) => {
     if (kind === 'absent' || node === writer) return []
@@ -71,8 +79,8 @@ function soleSourcesIn(
     const having = senders.filter((from) => (nodes.get(from)?.kind ?? 'absent') !== 'absent')
     // Who has it by way of this node alone is no source for it.
     const isBehind = having.some((from) => nodes.get(from)?.path.includes(node) === true)
-    const without = isBehind ? reachOf(topology, { ...question, down: [node] }, ways).nodes : nodes
-    const [first, ...others] = having.filter((from) => without.get(from)?.kind !== 'absent')
+    const left = isBehind ? without(node) : undefined
+    const [first, ...others] = having.filter((from) => left?.get(from) !== 'absent')
     return first === undefined || others.length > 0 ? [] : [[node, first] as const]
   })
 }

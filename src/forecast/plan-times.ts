@@ -10,9 +10,14 @@ const ROUND_MS = 8 * 86_400_000
 /** Changes of rate and of window looked at. */
 const MAX_STEPS = 4_000
 
+/** Bits a second, at the best and at the worst hour of a week. Infinity: as fast as they go. */
+interface Extremes {
+  readonly best: number
+  readonly worst: number
+}
+
 export interface Rates {
-  /** Bits a second, at the best and at the worst hour of a week. Infinity: as fast as they go. */
-  of(from: NodeName, to: NodeName): { readonly best: number; readonly worst: number }
+  of(from: NodeName, to: NodeName): Extremes
   limit(from: NodeName, to: NodeName): PairLimit | undefined
 }
 
@@ -24,21 +29,28 @@ export function ratesOf(topology: Topology, fromMs: number): Rates {
     limits.set(to, into)
     return into.get(from)
   }
+  const known = new Map<PairLimit, Extremes>()
   return {
     limit,
     of: (from, to) => {
       const pair = limit(from, to)
-      if (pair === undefined) {
-        return { best: Number.POSITIVE_INFINITY, worst: Number.POSITIVE_INFINITY }
-      }
-      let [best, worst] = [0, Number.POSITIVE_INFINITY]
-      for (let at = fromMs; at < fromMs + ROUND_MS; at = pair.changesAt(at)) {
-        const rate = pair.at(at) ?? Number.POSITIVE_INFINITY
-        ;[best, worst] = [Math.max(best, rate), Math.min(worst, rate)]
-      }
-      return { best, worst }
+      if (pair === undefined) return FREE
+      const extremes = known.get(pair) ?? extremesOf(pair, fromMs)
+      known.set(pair, extremes)
+      return extremes
     },
   }
+}
+
+const FREE: Extremes = { best: Number.POSITIVE_INFINITY, worst: Number.POSITIVE_INFINITY }
+
+function extremesOf(pair: PairLimit, fromMs: number): Extremes {
+  let [best, worst] = [0, Number.POSITIVE_INFINITY]
+  for (let at = fromMs; at < fromMs + ROUND_MS; at = pair.changesAt(at)) {
+    const rate = pair.at(at) ?? Number.POSITIVE_INFINITY
+    ;[best, worst] = [Math.max(best, rate), Math.min(worst, rate)]
+  }
+  return { best, worst }
 }
 
 /** What holds for a transfer: its rate, and when it may run. */

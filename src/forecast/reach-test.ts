@@ -1,14 +1,14 @@
 /** In-file tests of reach: `present`, `available`, `notPresent`, `absent`, `within`, `maxHops` of an image that is pushed. */
 
+import { boundText } from '../lib/duration.ts'
 import type { TestDocument } from '../topology/schema.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { imageOf } from './image-text.ts'
-import { type Reach, type Reaches, reachOf } from './reach.ts'
-import { type Asked, boundText, latestText, pathText, whyText } from './reach-text.ts'
+import { type Kind, type Reach, type Reaches, reachOf } from './reach.ts'
+import { type Asked, latestText, pathText, whyText } from './reach-text.ts'
 import type { TestLine } from './test-line.ts'
 
 type ReachTest = Extract<TestDocument, { from: unknown }>
-type Kind = Reach['kind']
 
 /** What an image may be at a node that a list names. What is on disk is served on request too. */
 const MEANINGS = {

@@ -1,39 +1,10 @@
 /** Reach in words: what becomes of an image at a node, by which path, link and policy, or what stops it. */
 
+import { boundText } from '../lib/duration.ts'
+import { linkNumber } from '../topology/links.ts'
 import type { NodeName, Platforms, Policy, Topology } from '../topology/topology.ts'
 import { delayOf } from './latency.ts'
 import type { Question, Reach, Reaches } from './reach.ts'
-import { linkNumber } from './ways.ts'
-
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1_000],
-] as const
-/** A bound of days says nothing about seconds. */
-const MAX_UNITS = 2
-
-/** e.g. `21h 30m`: the two largest units, rounded up, as it is a bound. */
-export function boundText(ms: number): string {
-  const top = UNITS.findIndex(([, size]) => ms >= size)
-  if (top === -1) return `${Math.ceil(ms)}ms`
-  const shown = UNITS.slice(top, top + MAX_UNITS)
-  const smallest = shown.at(-1)?.[1] ?? 1
-  const rounded = Math.ceil(ms / smallest) * smallest
-  if (rounded > ms && rounded % (UNITS[top - 1]?.[1] ?? Number.POSITIVE_INFINITY) === 0) {
-    return boundText(rounded)
-  }
-  let rest = rounded
-  return shown
-    .map(([unit, size]) => {
-      const count = Math.floor(rest / size)
-      rest -= count * size
-      return count === 0 ? '' : `${count}${unit}`
-    })
-    .filter((part) => part !== '')
-    .join(' ')
-}
 
 export interface Asked {
   readonly topology: Topology
@@ -120,9 +91,6 @@ function unboundedText({ topology, reaches }: Asked, path: readonly NodeName[]):
     if (demand === undefined || !isHeld || delayOf(demand, timeZone) !== undefined) continue
     const holding = demand.policies.filter(({ mode }) => mode === 'eager' || mode === 'scheduled')
     if (holding.length === 0) return `${node} reads back as a writer, and no policy sets slo.lag`
-    if (demand.windows !== undefined) {
-      return `the windows of ${policiesText(holding)} at ${node} are too many to look at`
-    }
     return `${policiesText(holding)} sets no slo.lag for ${node}`
   }
   return 'no policy on its way sets slo.lag'

@@ -29,9 +29,11 @@ export type AbsentReason =
   /** It knows and wants it, and nobody who tells it has the bytes. */
   | 'no-source'
 
+/** Bytes on disk by themselves; served on request; on disk at a person's word, here or on the way; neither. */
+export type Kind = 'present' | 'available' | 'manual' | 'absent'
+
 export interface Reach {
-  /** Bytes on disk by themselves; served on request; on disk at a person's word, here or on the way; neither. */
-  readonly kind: 'present' | 'available' | 'manual' | 'absent'
+  readonly kind: Kind
   /** With `absent`. */
   readonly reason?: AbsentReason
   /** From the writer to the node, both included; of the news where the bytes do not come; empty where neither does. */
@@ -55,71 +57,117 @@ export function reachOf(
   question: Question,
   ways: Ways = waysOf(topology, question),
 ): Reaches {
+  const course = courseOf(topology, question, ways)
+  const byTime = course?.spread('time')
+  const reaches = [...topology.nodes.keys()].map((node) => [node, reachAt(node)] as const)
+  return { writer: course?.writer, ways, nodes: new Map(reaches) }
+
+  function reachAt(node: NodeName): Reach {
+    if (course === undefined || byTime === undefined) {
+      const isDown = question.down?.includes(node) === true
+      return { kind: 'absent', reason: isDown ? 'down' : 'no-news', path: [] }
+    }
+    const demand = ways.demand(node)
+    const known = demand === undefined ? {} : { demand }
+    const end = course.at(node)
+    if (end.kind === 'absent') return { ...end, path: course.news(node), ...known }
+    if (node === course.writer) return { kind: end.kind, path: [node], latestMs: 0, ...known }
+    const latestMs = latestOf(byTime, node, end.parts)
+    const time = end.kind === 'manual' || latestMs === undefined ? {} : { latestMs }
+    return { kind: end.kind, path: pathOf(end.spread, node, end.parts), ...time, ...known }
+  }
+}
+
+/** Of each node what it is alone: where many questions are asked, ways and times are what costs. */
+export function kindsOf(
+  topology: Topology,
+  question: Question,
+  ways: Ways,
+): ReadonlyMap<NodeName, Kind> {
+  const course = courseOf(topology, question, ways)
+  const kinds = [...topology.nodes.keys()].map(
+    (node) => [node, course?.at(node).kind ?? 'absent'] as const,
+  )
+  return new Map(kinds)
+}
+
+type End =
+  | { readonly kind: 'absent'; readonly reason: AbsentReason }
+  | {
+      readonly kind: Exclude<Kind, 'absent'>
+      /** Platforms that it has there, or may have. */
+      readonly parts: readonly string[]
+      readonly spread: Spread
+    }
+
+/** What one push brings about. */
+interface Course {
+  readonly writer: NodeName
+  at(node: NodeName): End
+  spread(measure: Measure): Spread
+  /** From the writer to the node, by whom it heard of it. */
+  news(node: NodeName): readonly NodeName[]
+}
+
+/** Undefined: no node takes the push. */
+function courseOf(topology: Topology, question: Question, ways: Ways): Course | undefined {
+  const { platform, repository, from: pusher } = question
   const down = new Set(question.down)
   const isUp = (node: NodeName) => !down.has(node)
-  const end = pushEnd(topology, question.from, question.repository, down)
-  const accepted = end.kind === 'rejected' ? undefined : end.at
-  const writer = isUp(question.from) ? accepted : undefined
-  const nodes = new Map<NodeName, Reach>()
-  if (writer === undefined) {
-    for (const node of topology.nodes.keys()) {
-      nodes.set(node, { kind: 'absent', reason: isUp(node) ? 'no-news' : 'down', path: [] })
-    }
-    return { writer, ways, nodes }
-  }
+  const end = pushEnd(topology, pusher, repository, down)
+  const writer = isUp(pusher) && end.kind !== 'rejected' ? end.at : undefined
+  if (writer === undefined) return undefined
 
-  const { platform } = question
   const platforms = platformsIn(topology, platform)
-  const told = toldOf(topology, ways, { writer, isUp, platforms })
+  const told = toldOf(ways, { writer, isUp })
   const takes = new Map<NodeName, Take>()
+  const sendersTo = new Map<NodeName, readonly NodeName[]>()
   for (const node of told.keys()) {
-    if (node !== writer) takes.set(node, takeOf(topology, node, ways.demand(node), platforms))
+    if (node === writer) continue
+    takes.set(node, takeOf(topology, node, ways.demand(node), platforms))
+    const open = ways.to(node).filter(({ from, isShut }) => isUp(from) && !isShut)
+    sendersTo.set(node, [...new Set(open.map(({ from }) => from))])
   }
   const run = (measure: Measure, withWords = false): Spread => {
     const stock = new Map(platforms.map((one) => [one, { cost: 0 }]))
-    const takers = [...takes].map(([node, take]) => {
-      const open = ways.to(node).filter(({ from, isShut }) => isUp(from) && !isShut)
-      const senders = [...new Set(open.map(({ from }) => from))]
-      return takerOf(node, take, senders, { measure, withWords })
-    })
+    const takers = [...takes].map(([node, take]) =>
+      takerOf(node, take, sendersTo.get(node) ?? [], { measure, withWords }),
+    )
     return spreadOf(new Map([[writer, stock]]), takers)
   }
-  const [byLinks, byTime] = [run('links'), run('time')]
+  const byLinks = run('links')
   const hasWords = [...takes.values()].some(({ onWord }) => onWord.length > 0)
   const byWord = hasWords ? run('links', true) : byLinks
+  const needed = (parts: readonly string[]) =>
+    platform === undefined ? parts : parts.includes(platform) ? [platform] : []
 
-  for (const node of topology.nodes.keys()) nodes.set(node, reachAt(node))
-  return { writer, ways, nodes }
-
-  function reachAt(node: NodeName): Reach {
-    const demand = ways.demand(node)
-    const known = demand === undefined ? {} : { demand }
-    if (node === writer) return { kind: 'present', path: [node], latestMs: 0, ...known }
-    const take = takes.get(node)
-    if (take === undefined) {
-      return { kind: 'absent', reason: isUp(node) ? 'no-news' : 'down', path: [], ...known }
-    }
-    const { held, onRequest, onWord } = take
-    const needed = (parts: readonly string[]) =>
-      platform === undefined ? parts : parts.includes(platform) ? [platform] : []
-    for (const [kind, parts, spread] of [
-      ['present', needed(held), byLinks],
-      ['available', needed(onRequest), byLinks],
-      ['manual', needed([...held, ...onRequest, ...onWord]), byWord],
-    ] as const) {
-      // What it holds without being asked decides where no platform is named.
-      if (kind === 'available' && platform === undefined && held.length > 0) continue
-      if (!areServed(spread, node, parts)) continue
-      const path = pathOf(spread, node, parts)
-      const latestMs = latestOf(byTime, node, parts)
-      const time = kind === 'manual' || latestMs === undefined ? {} : { latestMs }
-      return { kind, path, ...time, ...known }
-    }
-    const wanted = needed([...held, ...onRequest, ...onWord])
-    const reason = wanted.length > 0 ? 'no-source' : take.isNever ? 'no-window' : 'no-platform'
-    const path: NodeName[] = []
-    for (let at: NodeName | undefined = node; at !== undefined; at = told.get(at)) path.unshift(at)
-    return { kind: 'absent', reason, path, ...known }
+  return {
+    writer,
+    at: (node) => {
+      if (node === writer) return { kind: 'present', parts: needed(platforms), spread: byLinks }
+      const take = takes.get(node)
+      if (take === undefined) return { kind: 'absent', reason: isUp(node) ? 'no-news' : 'down' }
+      const { held, onRequest, onWord } = take
+      for (const [kind, parts, spread] of [
+        ['present', needed(held), byLinks],
+        ['available', needed(onRequest), byLinks],
+        ['manual', needed([...held, ...onRequest, ...onWord]), byWord],
+      ] as const) {
+        // What it holds without being asked decides where no platform is named.
+        if (kind === 'available' && platform === undefined && held.length > 0) continue
+        if (areServed(spread, node, parts)) return { kind, parts, spread }
+      }
+      const wanted = needed([...held, ...onRequest, ...onWord])
+      const reason = wanted.length > 0 ? 'no-source' : take.isNever ? 'no-window' : 'no-platform'
+      return { kind: 'absent', reason }
+    },
+    spread: (measure) => (measure === 'links' ? byLinks : run(measure)),
+    news: (node) => {
+      const path: NodeName[] = []
+      const last = told.has(node) ? node : undefined
+      for (let at: NodeName | undefined = last; at !== undefined; at = told.get(at)) path.push(at)
+      return path.reverse()
+    },
   }
 }
 
@@ -133,10 +181,10 @@ function pathOf(spread: Spread, node: NodeName, parts: readonly string[]): reado
   const [last = ''] = [...parts].sort((a, b) => costOf(b) - costOf(a))
   const path: NodeName[] = []
   for (let at: NodeName | undefined = node; at !== undefined; ) {
-    path.unshift(at)
+    path.push(at)
     at = spread.get(at)?.get(last)?.from
   }
-  return path
+  return path.reverse()
 }
 
 function latestOf(spread: Spread, node: NodeName, parts: readonly string[]): number | undefined {

@@ -1,6 +1,7 @@
 /** Samples: images that stand for what policies are written for, where nobody has asked a node for real ones. */
 import { minVersion } from 'semver'
 import { parseRepositoryName, parseTag } from '../oci/name.ts'
+import { sampleOf } from '../topology/glob.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { Policy, Topology } from '../topology/topology.ts'
 import { type Image, lets } from './ways.ts'
@@ -34,15 +35,11 @@ export function samplesOf(topologies: readonly Topology[]): readonly Sample[] {
 }
 
 function ofPolicy(policy: Policy): readonly (Image & { readonly glob: string })[] {
-  const { repos, semver, include } = JSON.parse(policy.meaning) as {
-    readonly repos: readonly string[]
-    readonly semver: string | null
-    readonly include: readonly string[]
-  }
-  const least = semver === null ? null : minVersion(semver)
-  const tags = [...(least === null ? [] : [least.version]), ...include.map(nameFrom), ...USUAL_TAGS]
+  const { repos, semver, include } = policy.match
+  const least = semver === undefined ? null : minVersion(semver)
+  const tags = [...(least === null ? [] : [least.version]), ...include.map(sampleOf), ...USUAL_TAGS]
   const images = repos.flatMap((glob) => {
-    const repository = parseRepositoryName(nameFrom(glob))
+    const repository = parseRepositoryName(sampleOf(glob))
     if (repository === undefined) return []
     const tag = tags
       .flatMap((text) => parseTag(text) ?? [])
@@ -50,15 +47,4 @@ function ofPolicy(policy: Policy): readonly (Image & { readonly glob: string })[
     return tag === undefined ? [] : [{ repository, tag, glob }]
   })
   return images.slice(0, MAX_SAMPLES)
-}
-
-/** A name that the glob matches, for the usual ones. */
-function nameFrom(glob: string): string {
-  return glob
-    .replaceAll(/\{([^,}]*)[^}]*\}/g, '$1')
-    .replaceAll(/\[\^[^\]]*\]/g, 'x')
-    .replaceAll(/\[([^\]])[^\]]*\]/g, '$1')
-    .replaceAll(/\*\*/g, 'any')
-    .replaceAll(/\*/g, '1')
-    .replaceAll('?', '1')
 }

@@ -24,22 +24,32 @@ export interface Arrival {
 /** By node, then by platform: what it can serve. */
 export type Spread = ReadonlyMap<NodeName, ReadonlyMap<string, Arrival>>
 
-/** Least fixed point: two nodes that would each fetch from the other have nothing by it. */
+/** Least fixed point: two nodes that would each fetch from the other have nothing by it. Takers near the source come first, or it takes longer. */
 export function spreadOf(stocked: Spread, takers: readonly Taker[]): Spread {
   const served = new Map<NodeName, Map<string, Arrival>>()
   for (const [node, stock] of stocked) served.set(node, new Map(stock))
-  for (let isChanged = true; isChanged; ) {
-    isChanged = false
-    for (const taker of takers) {
-      const own = served.get(taker.node) ?? new Map<string, Arrival>()
-      served.set(taker.node, own)
-      for (const [platform, arrival] of takenBy(taker, served)) {
-        const before = own.get(platform)
-        if (before !== undefined && before.cost <= arrival.cost) continue
-        own.set(platform, arrival)
-        isChanged = true
-      }
+  const behind = new Map<NodeName, Taker[]>()
+  for (const taker of takers) {
+    for (const from of taker.senders) {
+      const known = behind.get(from)
+      if (known === undefined) behind.set(from, [taker])
+      else known.push(taker)
     }
+  }
+  // Grows while it is walked: who stands behind one that has more now looks again.
+  const waiting = new Set(takers)
+  for (const taker of waiting) {
+    waiting.delete(taker)
+    const own = served.get(taker.node) ?? new Map<string, Arrival>()
+    served.set(taker.node, own)
+    let isChanged = false
+    for (const [platform, arrival] of takenBy(taker, served)) {
+      const before = own.get(platform)
+      if (before !== undefined && before.cost <= arrival.cost) continue
+      own.set(platform, arrival)
+      isChanged = true
+    }
+    if (isChanged) for (const next of behind.get(taker.node) ?? []) waiting.add(next)
   }
   return served
 }

@@ -10,8 +10,6 @@ export interface Push {
   /** The writer that accepted it. */
   readonly writer: NodeName
   readonly isUp: (node: NodeName) => boolean
-  /** Platforms that the image has. */
-  readonly platforms: readonly string[]
 }
 
 /** Who has heard of it: by whom first, along the fewest links; undefined for the writer. Nearest first. */
@@ -39,18 +37,19 @@ export function platformsIn({ policies }: Topology, asked: string | undefined): 
 }
 
 /** A node passes news on whatever it does with the content itself. */
-export function toldOf(topology: Topology, ways: Ways, { writer, isUp }: Push): Told {
+export function toldOf(ways: Ways, { writer, isUp }: Push): Told {
   const told = new Map<NodeName, NodeName | undefined>()
   if (!isUp(writer)) return told
   told.set(writer, undefined)
-  for (let isChanged = true; isChanged; ) {
-    const before = new Set(told.keys())
-    for (const node of topology.nodes.keys()) {
-      if (before.has(node) || !isUp(node)) continue
-      const way = ways.to(node).find(({ from }) => before.has(from))
-      if (way !== undefined) told.set(node, way.from)
-    }
-    isChanged = told.size > before.size
+  for (let layer: readonly NodeName[] = [writer]; layer.length > 0; ) {
+    const hearing = new Set(layer.flatMap((from) => [...ways.from(from)]))
+    const next = [...hearing].flatMap((node) => {
+      const way = ways.to(node).find(({ from }) => told.has(from))
+      return told.has(node) || !isUp(node) || way === undefined ? [] : [[node, way.from] as const]
+    })
+    // Those of one layer do not tell each other.
+    for (const [node, from] of next) told.set(node, from)
+    layer = next.map(([node]) => node)
   }
   return told
 }

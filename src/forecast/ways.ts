@@ -2,9 +2,10 @@
 import type { RepositoryName, Tag } from '../oci/name.ts'
 import { type Demand, unite } from '../topology/demand.ts'
 import { policiesTo } from '../topology/flow.ts'
+import { linkNumber } from '../topology/links.ts'
 import { writersOf } from '../topology/origins.ts'
 import { limitsInto } from '../topology/rates.ts'
-import type { Group, NodeName, Policy, Topology } from '../topology/topology.ts'
+import type { NodeName, Policy, Topology } from '../topology/topology.ts'
 
 export interface Image {
   readonly repository: RepositoryName
@@ -25,6 +26,8 @@ export interface Way {
 export interface Ways {
   /** Links by which the node hears of the image, in the order of the file. */
   to(node: NodeName): readonly Way[]
+  /** Nodes that hear of it by this one. */
+  from(node: NodeName): Iterable<NodeName>
   /** What the node does once it has heard of it; undefined: no link lets it through and the node may not write it. */
   demand(node: NodeName): Demand | undefined
 }
@@ -33,6 +36,7 @@ export interface Ways {
 export function waysOf(topology: Topology, image: Image): Ways {
   const writers = new Set(writersOf(topology, image.repository))
   const all = new Map<NodeName, Way[]>()
+  const hearing = new Map<NodeName, Set<NodeName>>()
   const demands = new Map<NodeName, Demand | undefined>()
   const isShut = shutPairs(topology)
   const add = (to: NodeName, from: NodeName, link: number, policies: readonly Policy[]) => {
@@ -40,6 +44,7 @@ export function waysOf(topology: Topology, image: Image): Ways {
     const known = all.get(to)
     if (known === undefined) all.set(to, [way])
     else known.push(way)
+    hearing.set(from, (hearing.get(from) ?? new Set()).add(to))
   }
 
   for (const group of topology.groups) {
@@ -56,6 +61,7 @@ export function waysOf(topology: Topology, image: Image): Ways {
   }
   return {
     to: (node) => all.get(node) ?? [],
+    from: (node) => hearing.get(node) ?? [],
     demand: (node) => {
       if (!demands.has(node)) demands.set(node, demandOf(topology, node, image))
       return demands.get(node)
@@ -107,9 +113,4 @@ export function oneOfEach<T extends Image>(topology: Topology, images: readonly 
 
 export function lets(policy: Policy, { repository, tag }: Image): boolean {
   return policy.matchesRepository(repository) && policy.matchesTag(tag)
-}
-
-/** Place of the link in the file, from 0: its groups are named after it. */
-export function linkNumber({ id }: Pick<Group, 'id'>): number {
-  return Number(id.split('/')[0])
 }

@@ -203,7 +203,7 @@ export function createHello(deps: HelloDeps): Greeter {
     const said = judge(decodeHello(frame))
     if (typeof said === 'string') {
       complain(node, said)
-      void part(peer, signal)
+      part(peer, signal).catch(() => {})
     } else {
       if (self.peerId > peer) stopGreeting(peer)
       accept(node, said)

@@ -110,10 +110,12 @@ export function createReadBack(
         return 'this node has started anew and still looks at what it found on its disk; after that it reads what its neighbours know of its own writing'
       }
       if (!isOpen) await patience.promise
-      if (isOpen || stop.signal.aborted) {
+      if (isOpen) {
         tellUnread()
         return undefined
       }
+      // Who waited still knows too little: the next term, or the next start, reads on.
+      if (stop.signal.aborted) return 'this node ends, or takes up another topology'
       const told = [...progress].map(
         ([node, { through, head }]) => `${node} (${through} of ${head} entries)`,
       )

@@ -8,6 +8,11 @@ import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { napUntil } from '../lib/nap.ts'
 import type { Random } from '../lib/random.ts'
+import {
+  createTokenBucket,
+  type TokenBucket,
+  type TokenBucketOptions,
+} from '../lib/token-bucket.ts'
 import type { PeerId } from '../record/peer-id.ts'
 import type { Channel, Network } from './network.ts'
 import {
@@ -45,6 +50,8 @@ const TRIES = 4
 const RETRY = { firstMs: 500, capMs: 10_000 }
 /** A frame of the largest size over a slow link, milliseconds. */
 const ANSWER_MS = 30_000
+/** Questions of one peer: an offer and a gift a connection, and as much for each file that it takes up. More wait for their turn. */
+const QUESTIONS: TokenBucketOptions = { perSecond: 1, burst: 20 }
 
 export function createTopologyExchange(deps: TopologyExchangeDeps): TopologyExchange {
   const { network, realm, generation, sealed, onFiles, clock, random, logger } = deps
@@ -52,6 +59,8 @@ export function createTopologyExchange(deps: TopologyExchangeDeps): TopologyExch
   const up = new Map<PeerId, AbortController>()
   /** Peers whose files are being looked at: one gift each, so that nobody fills the memory with them. */
   const giving = new Set<PeerId>()
+  /** No more than may connect. */
+  const questions = new Map<PeerId, TokenBucket>()
 
   async function offer(peer: PeerId, signal: AbortSignal): Promise<void> {
     const newest = sealed().at(-1)
@@ -93,7 +102,15 @@ export function createTopologyExchange(deps: TopologyExchangeDeps): TopologyExch
     }
   }
 
-  network.handle(TOPOLOGY_PROTOCOL, async (frame, { peer }) => {
+  /** The limits of members do not hold here: who is let in for this protocol alone may be a stolen key. */
+  async function turn(peer: PeerId, signal: AbortSignal): Promise<void> {
+    const bucket = questions.get(peer) ?? createTokenBucket({ clock }, QUESTIONS)
+    questions.set(peer, bucket)
+    while (!bucket.take()) await clock.sleep(bucket.waitMs(), { signal })
+  }
+
+  network.handle(TOPOLOGY_PROTOCOL, async (frame, { peer, signal }) => {
+    await turn(peer, signal)
     const request = decodeTopologyRequest(frame)
     if (request.kind === 'give') {
       if (giving.has(peer)) throw new Error('files of this peer are being looked at')

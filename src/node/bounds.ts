@@ -124,12 +124,11 @@ export const BOUNDS = {
   },
   jobHistory: {
     unit: 'jobs that ended',
-    default: 200,
+    default: 1_000,
     least: 0,
     greatest: 100_000,
-    reached: 'the one that ended first is listed no more',
-    reason:
-      'a few screens for a person, some 1 KiB each; what is wanted and what is held stand in the index',
+    reached: 'the one that ended first is forgotten',
+    reason: 'a night of a site; some 1 KiB each in memory, 2 KiB in the index, over restarts',
   },
   loopDelay: {
     unit: 'ms, 99th percentile of 5 s',

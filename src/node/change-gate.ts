@@ -1,4 +1,7 @@
-/** What clients ask of a node while one term follows another: who reads is answered by the former, who writes waits for the next. */
+/**
+ * What clients ask of a node while one term follows another: who reads is answered by the former, and by the next what that one
+ * does not find; who writes waits for the next.
+ */
 import type { Hono } from 'hono'
 import type { Clock } from '../lib/clock.ts'
 import { napUntil } from '../lib/nap.ts'
@@ -39,15 +42,25 @@ export function createChangeGate({
     changing.add(over)
   }
 
+  async function untilOpen(): Promise<void> {
+    if (shut !== undefined) await napUntil(shut.promise, WAIT_MS, { clock })
+  }
+
   return {
     fetch: async (request, ...rest) => {
-      const isChange = request.method !== 'GET' && request.method !== 'HEAD'
-      if (isChange && shut !== undefined) {
-        await napUntil(shut.promise, WAIT_MS, { clock })
-        if (shut !== undefined) return putOff(request)
+      if (request.method === 'GET' || request.method === 'HEAD') {
+        const answer = await app().fetch(request, ...rest)
+        // A term that has ended brings nothing any more: what comes when it is asked for would seem not to be there.
+        if (answer.status !== 404 || shut === undefined) return answer
+        await answer.body?.cancel()
+        await untilOpen()
+        return shut === undefined ? app().fetch(request, ...rest) : putOff(request)
       }
+      // Not a turn may pass between a look at the gate and the note: `shut` would not wait for the request.
+      if (shut !== undefined) await untilOpen()
+      if (shut !== undefined) return putOff(request)
       const answer = Promise.resolve(app().fetch(request, ...rest))
-      if (isChange && request.url.includes('/manifests/')) note(answer)
+      if (request.url.includes('/manifests/')) note(answer)
       return answer
     },
     shut: async () => {

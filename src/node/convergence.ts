@@ -1,5 +1,6 @@
 /** Convergence: what this node has still to do, and how far it and its readers have read. Whoever asks all nodes can tell. */
 import type { ConvergenceView, LagView } from '../admin/convergence-view.ts'
+import type { JobState, JobView } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Neighbours } from '../peers/neighbours.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
@@ -14,7 +15,7 @@ export interface ConvergenceDeps {
   readonly topology: Topology
   readonly self: NodeName
   readonly ledger: Pick<Ledger, 'epoch' | 'head'>
-  readonly queue: Pick<JobQueue, 'list' | 'openCount' | 'oldestMs'>
+  readonly queue: Pick<JobQueue, 'list'>
   readonly dispatcher: Pick<Dispatcher, 'waiting'>
   readonly damage: Pick<Damage, 'page'>
   readonly neighbours: Pick<Neighbours, 'list'>
@@ -26,6 +27,7 @@ export interface ConvergenceDeps {
 
 /** Damaged blobs counted, at most: more are as bad. */
 const MAX_DAMAGED = 1_000
+const OPEN: ReadonlySet<JobState> = new Set(['queued', 'running', 'waiting'])
 
 export function createConvergence(deps: ConvergenceDeps): () => Promise<ConvergenceView> {
   const { topology, self, ledger, queue, dispatcher, damage, neighbours, insight, clock } = deps
@@ -38,8 +40,6 @@ export function createConvergence(deps: ConvergenceDeps): () => Promise<Converge
     const lag = await deps.lag()
     const damaged = await damage.page('', MAX_DAMAGED)
     // From here on in one turn: what is told holds together.
-    const oldestMs = queue.oldestMs()
-    const held = queue.list().filter(({ state }) => state === 'held').length
     return {
       node: self,
       nowMs: clock.now(),
@@ -49,7 +49,7 @@ export function createConvergence(deps: ConvergenceDeps): () => Promise<Converge
       feed: { epoch: ledger.epoch, head: ledger.head() },
       isScanning: insight.isScanning(),
       waitingKeys: dispatcher.waiting(),
-      jobs: { open: queue.openCount(), held, ...(oldestMs === undefined ? {} : { oldestMs }) },
+      jobs: jobsOf(queue.list()),
       damagedBlobs: damaged.length,
       lag: [...lag],
       neighbours: neighbours.list().map(({ name, state, sinceMs, lastError }) => {
@@ -67,6 +67,31 @@ export function createConvergence(deps: ConvergenceDeps): () => Promise<Converge
       readers: [...reading.readers()],
     }
   }
+}
+
+/** What has not ended, by what it waits for. */
+function jobsOf(jobs: readonly JobView[]): ConvergenceView['jobs'] {
+  let [open, waitingForWindow, paused, held] = [0, 0, 0, 0]
+  let [windowOpensMs, oldestMs]: (number | undefined)[] = []
+  for (const { state, cause, pausedBy, nextTryAtMs, createdAtMs } of jobs) {
+    if (state === 'held') held += 1
+    if (!OPEN.has(state)) continue
+    open += 1
+    if (pausedBy !== undefined) paused += 1
+    else if (state === 'waiting' && cause === 'window') {
+      waitingForWindow += 1
+      windowOpensMs = earlier(windowOpensMs, nextTryAtMs)
+    } else oldestMs = earlier(oldestMs, createdAtMs)
+  }
+  return {
+    ...{ open, waitingForWindow, paused, held },
+    ...(windowOpensMs === undefined ? {} : { windowOpensMs }),
+    ...(oldestMs === undefined ? {} : { oldestMs }),
+  }
+}
+
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 }
 
 /** Whether news of another writer may come by way of those that this writer only reads back from. */

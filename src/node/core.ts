@@ -18,6 +18,7 @@ import { createReading } from '../peers/reading.ts'
 import { createDeleteRules } from '../planner/delete-rule.ts'
 import { createLoserTags } from '../planner/loser-tags.ts'
 import { createPlanner, type Planner } from '../planner/planner.ts'
+import { openJobHistory } from '../queue/job-history.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import type { Pauses } from '../queue/pauses.ts'
 import type { Identity } from '../record/identity.ts'
@@ -74,8 +75,8 @@ export interface CoreOptions extends GossipPartsOptions {
   readonly graces: Graces
   /** Jobs carried out side by side. */
   readonly workers: number
-  /** Ended jobs that are still listed. */
-  readonly jobHistory?: number
+  /** Ended jobs that are kept. */
+  readonly jobHistory: number
 }
 
 type Served = 'content' | 'ledger' | 'rows' | 'links' | 'damage' | 'leases' | 'author' | 'adopted'
@@ -158,10 +159,11 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   const { announcer, feedReader, greeter, readBack, meshTime, signing } = gossip
 
   const deletes = building.use(createDeleteParts({ ...deps, store, rules, meshTime }))
+  const history = building.use(await openJobHistory({ index, logger }, jobHistory))
   const work = building.use(
     createWorkParts(
-      { ...deps, store, planner, holders, asked, dueKeys: deletes.dueKeys },
-      { workers, ...(jobHistory === undefined ? {} : { jobHistory }) },
+      { ...deps, store, planner, holders, asked, dueKeys: deletes.dueKeys, history },
+      { workers },
     ),
   )
   const { queue, pauses, dispatcher, transfers, scan } = work
@@ -228,6 +230,9 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
       isReady = true
       scan.run()
     },
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    [Symbol.asyncDispose]: () => {
+      isReady = false
+      return parts.disposeAsync()
+    },
   }
 }

@@ -1,5 +1,6 @@
 /** A real node: terms over what the node keeps, the HTTP server before them, built in the order of the layers and closed in reverse. */
 import { join } from 'node:path'
+import { createLiveStreams } from '../admin/live-streams.ts'
 import { createMetrics } from '../admin/metrics.ts'
 import { greetAll } from '../gossip/greet-all.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -12,8 +13,9 @@ import { type Foundation, openFoundation } from './foundation.ts'
 import { listenHttp } from './http-server.ts'
 import { loadIdentity, loadOwnIdentity } from './identity-file.ts'
 import { createLoopWatch } from './loop-watch.ts'
-import { whyUnfit } from './membership.ts'
+import { whyKeyless, whyRestart, whyUnfit } from './membership.ts'
 import { startReaders } from './reader-pool.ts'
+import { openTerm } from './term.ts'
 import { openTerms, type Terms } from './terms.ts'
 import { createTopologyChanges, type TopologyChanges } from './topology-changes.ts'
 import type { TopologyFiles } from './topology-files.ts'
@@ -26,6 +28,8 @@ export interface MeshNode extends AsyncDisposable {
   readonly meshAddresses: readonly string[]
   /** The operator's word that another file shall run. */
   readonly reload: TopologyChanges['reload']
+  /** See Terms. */
+  readonly lost: Terms['lost']
   /** Lets requests under way end, for at most `ms` milliseconds. */
   drain(ms: number): Promise<void>
 }
@@ -58,7 +62,8 @@ export async function createNode(
       tagsMayMove: (repository) => tagsMayMove(terms.current().topology, repository),
     }),
   )
-  const { store, tls, events, clock, logger } = foundation
+  const { store, tls, events, clock, random, logger } = foundation
+  const { peerId } = identity
   const registryLogger = logger.child({ room: 'registry' })
   const nodeLogger = logger.child({ room: 'node' })
   const stopping = new AbortController()
@@ -74,8 +79,13 @@ export async function createNode(
   const changes = createTopologyChanges(
     {
       files,
-      unfit: (next) => whyUnfit(config, next),
-      replace: (next) => terms.replace(next),
+      unfit: (next) => whyUnfit(config, next) ?? whyKeyless({ self, peerId }, next),
+      replace: async (next, onNotRun) => {
+        const before = terms.current().topology
+        await terms.replace(next, onNotRun)
+        const reason = whyRestart(self, before, next)
+        if (reason !== undefined) nodeLogger.warn({ reason }, 'the node has to be restarted')
+      },
       offer: () => terms.current().exchange.offerAll(OFFER_MS),
       events,
       clock,
@@ -83,18 +93,25 @@ export async function createNode(
     },
     start.running,
   )
+  const ofTerms = {
+    foundation,
+    changes,
+    former: files.list,
+    isLate: loop.isStillLate,
+    streams: createLiveStreams({ events, clock, random, stopping: stopping.signal }),
+    metrics,
+  }
   const terms: Terms = building.use(
     await openTerms(
       {
-        foundation,
+        self,
         topology,
-        changes,
-        former: files.list,
-        isLate: loop.isStillLate,
-        stopping: stopping.signal,
-        metrics,
+        open: (next, options) => openTerm({ ...ofTerms, topology: next }, options),
+        clock,
+        random,
+        logger,
       },
-      { signal },
+      { mustAdopt: foundation.mustAdopt, signal },
     ),
   )
   building.defer(changes.close)
@@ -139,15 +156,16 @@ export async function createNode(
   await terms.start()
   changes.open()
   const meshAddresses = terms.current().network.addresses()
-  logger.info({ peerId: identity.peerId, port: http.port, mesh: meshAddresses }, 'node is up')
+  logger.info({ peerId, port: http.port, mesh: meshAddresses }, 'node is up')
 
   const parts = building.move()
   const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host
   return {
     url: `${tls === undefined ? 'http' : 'https'}://${host}:${http.port}`,
-    peerId: identity.peerId,
+    peerId,
     meshAddresses,
     reload: changes.reload,
+    lost: terms.lost,
     drain: async (ms) => {
       // Live streams never end by themselves: their readers are told, and connect to another node or later.
       stopping.abort()

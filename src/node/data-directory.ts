@@ -30,7 +30,8 @@ export interface DataDirectory extends AsyncDisposable {
 export async function openDataDirectory(directory: string): Promise<DataDirectory> {
   const found = await stat(directory).catch(() => undefined)
   if (found?.isDirectory() !== true) {
-    const message = `there is no directory ${directory}; give the one that holds docker/ with --data`
+    const what = found === undefined ? 'there is nothing' : 'that is a file'
+    const message = `no data directory at ${directory}: ${what}. Give the directory of a node, or one that another registry filled, with --data`
     throw new EntrepotError('DATA_MISSING', message)
   }
   await makeDataDirectory(directory)

@@ -20,7 +20,10 @@ export function createForwarder(
 ): Forwarder {
   const agent = new Agent({ keepAlive: true })
 
-  async function send(incoming: IncomingMessage): Promise<IncomingMessage> {
+  async function send(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ): Promise<IncomingMessage> {
     const upstream = request({
       agent,
       socketPath,
@@ -35,19 +38,21 @@ export function createForwarder(
       upstream.on('response', resolve)
       upstream.on('error', reject)
     })
-    // It may answer, and close, before the body is in: the answer counts.
-    pipeline(incoming, upstream, { end: true }).catch(() => {})
+    // The main thread need not work for who has left.
+    outgoing.once('close', () => upstream.destroy())
+    // It may answer, and close, before the body is in: the answer counts, so nothing of the client's is destroyed.
+    incoming.pipe(upstream)
     return answered
   }
 
   return {
     forward: async (incoming, outgoing) => {
       try {
-        const answer = await send(incoming)
+        const answer = await send(incoming, outgoing)
         outgoing.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
         await pipeline(answer, outgoing)
       } catch (err) {
-        if (codeOf(err) === 'ERR_STREAM_PREMATURE_CLOSE' || incoming.destroyed) {
+        if (codeOf(err) === 'ERR_STREAM_PREMATURE_CLOSE' || outgoing.destroyed) {
           outgoing.destroy()
           return
         }

@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import type { Access } from '../access/access.ts'
 import { createAdminApp } from '../admin/admin-app.ts'
+import type { LiveStreams } from '../admin/live-streams.ts'
 import type { TopologyRoutesDeps } from '../admin/topology-routes.ts'
 import type { StatusView } from '../admin/views.ts'
 import type { EventBus } from '../events/event-bus.ts'
@@ -43,7 +44,7 @@ export interface HttpAppDeps
   readonly metrics: () => Promise<string>
   /** The event loop does not keep up, also after a moment. */
   readonly isLate: () => Promise<boolean>
-  readonly stopping: AbortSignal
+  readonly streams: LiveStreams
   readonly events: EventBus
   readonly clock: Clock
   readonly logger: Logger

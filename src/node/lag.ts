@@ -3,7 +3,6 @@ import { setImmediate } from 'node:timers/promises'
 import type { LagView } from '../admin/convergence-view.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Reference } from '../oci/name.ts'
-import { isEnd } from '../queue/job-machine.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import { visibleOf } from '../record/history.ts'
 import { msOfTime } from '../record/time.ts'
@@ -55,8 +54,8 @@ export function createLag(deps: LagDeps): () => Promise<readonly LagView[]> {
     }
     let looked = 0
     for (const job of queue.list()) {
-      // A job that ended is listed beside the one that was made anew for the same digest.
-      if (!queue.isOpen(job.id) || isEnd(job.state)) continue
+      // It may have ended since.
+      if (!queue.isOpen(job.id)) continue
       for (const reference of job.references as readonly Reference[]) {
         const key = { repository: job.repository, reference }
         const newest = visibleOf(ledger.entry(key)?.history ?? [])

@@ -73,3 +73,18 @@ export function whyUnfit(
   }
   return undefined
 }
+
+/** Why this very node would be a stranger to all others; undefined where it has a key there, or is taken out. */
+export function whyKeyless({ self, peerId }: OwnName, { nodes }: Topology): string | undefined {
+  const node = nodes.get(self)
+  if (node === undefined || node.peerId !== undefined) return undefined
+  return `the file gives node ${self} no peerId; write there: peerId: ${peerId}`
+}
+
+/** What a running node does not follow: where it listens. Undefined where the next topology says the same of it. */
+export function whyRestart(self: NodeName, before: Topology, next: Topology): string | undefined {
+  const [old, now] = [before.nodes.get(self), next.nodes.get(self)]
+  if (old === undefined || now === undefined) return undefined
+  if (old.endpoint === now.endpoint && old.mesh === now.mesh) return undefined
+  return `node ${self} has another endpoint or mesh address in generation ${next.generation}, but goes on listening where it does: restart it, unless it is reached there already`
+}

@@ -43,10 +43,13 @@ export interface Term extends AsyncDisposable {
   start(): Promise<void>
 }
 
-export interface TermDeps extends Pick<HttpAppDeps, 'isLate' | 'stopping' | 'metrics'> {
+export interface TermDeps extends Pick<HttpAppDeps, 'isLate' | 'streams' | 'metrics'> {
   readonly foundation: Foundation
   readonly topology: Topology
-  readonly changes: Pick<TopologyChanges, 'running' | 'rejected' | 'sealed' | 'apply' | 'takeFiles'>
+  readonly changes: Pick<
+    TopologyChanges,
+    'running' | 'above' | 'rejected' | 'sealed' | 'apply' | 'takeFiles'
+  >
   /** Topologies that this node ran before. */
   readonly former: () => readonly KeptTopology[]
 }
@@ -98,7 +101,7 @@ export async function openTerm(deps: TermDeps, options: TermOptions): Promise<Te
     createTopologyExchange({
       network: wire,
       realm: topology.realm,
-      generation: () => generationToBeat(deps.changes),
+      generation: deps.changes.above,
       sealed: deps.changes.sealed,
       onFiles: (files, peer) => deps.changes.takeFiles(files, nodeOfPeer(topology, peer) ?? peer),
       clock,
@@ -189,12 +192,6 @@ function stateOf(
     ...(last === undefined ? {} : { rejected: last }),
     ...(outside === undefined ? {} : { outside }),
   }
-}
-
-/** A file that an operator gave this node alone may come again, signed: then it can be given to others. */
-function generationToBeat({ running }: TermDeps['changes']): number {
-  const { topology, sealed } = running()
-  return sealed === undefined ? topology.generation - 1 : topology.generation
 }
 
 function openNetwork(

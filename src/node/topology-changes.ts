@@ -5,42 +5,34 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { SealedTopology } from '../gossip/topology-codec.ts'
 import type { Clock } from '../lib/clock.ts'
-import { messageOf } from '../lib/errors.ts'
+import { codeOf, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
-import { createSeenSet } from '../lib/seen-set.ts'
 import type { Topology } from '../topology/topology.ts'
 import {
   type CheckOptions,
   checkSealed,
   checkText,
-  type RefusalCode,
   type RunningTopology,
   type TopologyVerdict,
 } from './topology-check.ts'
 import type { TopologyFiles } from './topology-files.ts'
+import {
+  createTopologyRefusals,
+  type RejectedTopology,
+  type TopologyRefusal,
+} from './topology-refusals.ts'
 import { isSealed } from './topology-seal.ts'
 
 export type TopologyOutcome =
   | { readonly kind: 'adopted'; readonly generation: number }
   /** It runs here already. */
   | { readonly kind: 'known'; readonly generation: number }
-  | {
-      readonly kind: 'refused'
-      readonly code: RefusalCode | 'NODE_STARTING' | 'NOT_RUN'
-      readonly reason: string
-    }
-
-export interface RejectedTopology {
-  /** Undefined where the file could not be read so far. */
-  readonly generation?: number
-  /** Where it came from: a neighbour, `apply` or `reload`. */
-  readonly from: string
-  readonly reason: string
-  readonly atMs: number
-}
+  | TopologyRefusal
 
 export interface TopologyChanges {
   running(): RunningTopology
+  /** Files above this generation are of use: that of what runs, or is about to. */
+  above(): number
   /** The last one that was refused since the start. */
   rejected(): RejectedTopology | undefined
   /** A file signed by the owner. Resolves when it runs here, or does not. */
@@ -59,8 +51,8 @@ export interface TopologyChanges {
 
 export interface TopologyChangesDeps extends CheckOptions {
   readonly files: TopologyFiles
-  /** Runs it. @throws when it cannot; the former one runs then */
-  readonly replace: (topology: Topology) => Promise<void>
+  /** Runs it; see Terms. */
+  readonly replace: (topology: Topology, onNotRun: () => Promise<void>) => Promise<void>
   /** Offers what `sealed` gives to those who are connected; resolves when they have it, or after some time. */
   readonly offer: () => Promise<void>
   readonly events: EventBus
@@ -68,11 +60,9 @@ export interface TopologyChangesDeps extends CheckOptions {
   readonly logger: Logger
 }
 
-/** Refusals that are remembered so as not to be logged again. */
-const MAX_REPORTED = 100
 /**
- * A file that could not be run is not tried again for so long when neighbours give it, milliseconds: each trial costs the node
- * its connections, and with each new connection they give it again.
+ * A file that could not be kept or run is not tried again for so long when neighbours give it, milliseconds: each trial costs the
+ * node its connections, and with each new connection they give it again. After that it is tried once more: nobody may give it then.
  */
 const NOT_AGAIN_MS = 600_000
 const STARTING = 'this node is starting; try again when it is ready (/readyz)'
@@ -82,13 +72,15 @@ export function createTopologyChanges(
   first: RunningTopology,
 ): TopologyChanges {
   const { files, replace, offer, events, clock, logger } = deps
-  const reported = createSeenSet({ limit: MAX_REPORTED })
+  const refusals = createTopologyRefusals(deps)
   let running = first
-  let rejected: RejectedTopology | undefined
+  /** Kept, and about to run. */
+  let coming: RunningTopology | undefined
   let isOpen = false
   /** Neighbours connect, and give, a moment before the node is ready. */
   const opened = Promise.withResolvers<void>()
   let failed: { readonly text: string; readonly atMs: number } | undefined
+  let again = new AbortController()
   let last: Promise<unknown> = Promise.resolve()
 
   /** One change after the other: each is checked against what runs then. */
@@ -98,43 +90,62 @@ export function createTopologyChanges(
     return turn
   }
 
-  function reject(
-    from: string,
-    generation: number | undefined,
-    { code, reason }: Pick<Extract<TopologyOutcome, { kind: 'refused' }>, 'code' | 'reason'>,
-  ): TopologyOutcome {
-    const which = generation === undefined ? {} : { generation }
-    rejected = { ...which, from, reason, atMs: clock.now() }
-    if (reported.add(`${from} ${generation} ${reason}`)) {
-      logger.error({ from, ...which, code, reason }, 'topology refused, the former one runs on')
-      events.emit({ kind: 'topology-refused', from, ...which, reason })
+  /** Of this node's own fault. */
+  function notRun(from: string, generation: number | undefined, err: unknown): TopologyOutcome {
+    return refusals.note(from, generation, { code: 'NOT_RUN', reason: messageOf(err) })
+  }
+
+  async function keep(one: RunningTopology): Promise<void> {
+    try {
+      await files.keep(one)
+    } catch (cause) {
+      throw new Error(`not kept: ${messageOf(cause)}`, { cause })
     }
-    return { kind: 'refused', code, reason }
+  }
+
+  async function forget(generation: number): Promise<void> {
+    await files.forget(generation).catch((err: unknown) => {
+      logger.error({ err, generation }, 'a topology that cannot be run stays on disk, remove it')
+    })
+  }
+
+  function tryLater(sealed: SealedTopology, from: string): void {
+    failed = { text: sealed.text, atMs: clock.now() }
+    again.abort()
+    again = new AbortController()
+    clock.sleep(NOT_AGAIN_MS, { signal: again.signal }).then(
+      () => takeFiles([sealed], from),
+      () => {},
+    )
   }
 
   async function run(next: RunningTopology, from: string): Promise<TopologyOutcome> {
     const { generation, hash } = next.topology
-    const before = running
+    const { sealed } = next
+    let beganAt: number
+    coming = next
     try {
       // The one that goes too: those who stand in it alone are let in, to be told of the next.
-      for (const one of [before, next]) await files.keep(one)
+      for (const one of [running, next]) await keep(one)
+      // Neighbours that are none by the new file would never hear of it.
+      if (sealed !== undefined) await offer()
+      beganAt = clock.now()
+      // A process that ends before the former one runs again must not come up with this one.
+      await replace(next.topology, () => forget(generation))
     } catch (err) {
-      return reject(from, generation, { code: 'NOT_RUN', reason: `not kept: ${messageOf(err)}` })
+      const code = codeOf(err)
+      if (code === 'NODE_STOPPING')
+        return { kind: 'refused', code: 'NOT_RUN', reason: messageOf(err) }
+      // What was not offered yet is nobody's but the one's who gives it.
+      const isOut = from !== 'apply' || code === 'TOPOLOGY_NOT_RUN'
+      if (sealed !== undefined && isOut) tryLater(sealed, from)
+      return notRun(from, generation, err)
+    } finally {
+      coming = undefined
     }
     running = next
-    // Neighbours that are none by the new file would never hear of it.
-    if (next.sealed !== undefined) await offer()
-    const beganAt = clock.now()
-    try {
-      await replace(next.topology)
-    } catch (err) {
-      running = before
-      failed = { text: next.text, atMs: clock.now() }
-      await files.forget(generation)
-      return reject(from, generation, { code: 'NOT_RUN', reason: messageOf(err) })
-    }
     const tookMs = clock.now() - beganAt
-    rejected = undefined
+    refusals.clear()
     logger.info({ generation, from, tookMs }, 'topology taken up')
     events.emit({ kind: 'topology-adopted', generation, hash, from })
     return { kind: 'adopted', generation }
@@ -146,7 +157,9 @@ export function createTopologyChanges(
     generation?: number,
   ): Promise<TopologyOutcome> {
     if (verdict.kind === 'known') return { kind: 'known', generation: running.topology.generation }
-    if (verdict.kind === 'refused') return reject(from, verdict.generation ?? generation, verdict)
+    if (verdict.kind === 'refused') {
+      return refusals.note(from, verdict.generation ?? generation, verdict)
+    }
     for (const { severity, line, column, path, message } of verdict.findings) {
       if (severity !== 'warning') continue
       logger.warn({ line, column, path, message }, 'the new topology has a warning')
@@ -166,18 +179,54 @@ export function createTopologyChanges(
     const isSame = sealed.text === text && sealed.generation === topology.generation
     if (running.sealed !== undefined || !isSame || sealed.realm !== topology.realm) return
     if (sealed.signer !== topology.owner || !isSealed(sealed)) return
+    await keep({ ...running, sealed })
     running = { ...running, sealed }
-    await files.keep(running)
+  }
+
+  async function takeFiles(given: readonly SealedTopology[], from: string): Promise<void> {
+    await opened.promise
+    await inTurn(async () => {
+      if (!isOpen) return
+      let newest: Extract<TopologyVerdict, { kind: 'good' }> | undefined
+      for (const sealed of given) {
+        try {
+          await noteSeal(sealed)
+          const base = newest?.next ?? running
+          if (sealed.generation <= base.topology.generation || hasFailed(sealed)) continue
+          const verdict = checkSealed(sealed, base, deps)
+          if (verdict.kind === 'refused') {
+            refusals.note(from, sealed.generation, verdict)
+          }
+          if (verdict.kind !== 'good') continue
+          // Kept though a newer one follows: others need it to believe that one.
+          if (newest !== undefined) await keep(newest.next)
+          newest = verdict
+        } catch (err) {
+          notRun(from, sealed.generation, err)
+          tryLater(sealed, from)
+        }
+      }
+      if (newest !== undefined) await settle(newest, from)
+    }).catch((err: unknown) => logger.error({ err, from }, 'topology of a neighbour not taken'))
   }
 
   return {
     running: () => running,
-    rejected: () => rejected,
+    above: () => {
+      const { topology, sealed } = coming ?? running
+      // A file that an operator gave this node alone may come again, signed: then it can be given to others.
+      return sealed === undefined ? topology.generation - 1 : topology.generation
+    },
+    rejected: refusals.last,
     sealed: () => files.list().flatMap((file) => file.sealed ?? []),
     apply: (sealed) =>
       inTurn(async () => {
         if (!isOpen) return { kind: 'refused', code: 'NODE_STARTING', reason: STARTING }
-        await noteSeal(sealed)
+        try {
+          await noteSeal(sealed)
+        } catch (err) {
+          return notRun('apply', sealed.generation, err)
+        }
         return settle(checkSealed(sealed, running, deps), 'apply', sealed.generation)
       }),
     reload: (text) =>
@@ -185,25 +234,7 @@ export function createTopologyChanges(
         if (!isOpen) return { kind: 'refused', code: 'NODE_STARTING', reason: STARTING }
         return settle(checkText(text, running, deps), 'reload')
       }),
-    takeFiles: async (given, from) => {
-      await opened.promise
-      await inTurn(async () => {
-        if (!isOpen) return
-        let newest: Extract<TopologyVerdict, { kind: 'good' }> | undefined
-        for (const sealed of given) {
-          await noteSeal(sealed)
-          const base = newest?.next ?? running
-          if (sealed.generation <= base.topology.generation || hasFailed(sealed)) continue
-          const verdict = checkSealed(sealed, base, deps)
-          if (verdict.kind === 'refused') reject(from, sealed.generation, verdict)
-          if (verdict.kind !== 'good') continue
-          // Kept though a newer one may follow: others need it to believe that one.
-          await files.keep(verdict.next)
-          newest = verdict
-        }
-        if (newest !== undefined) await settle(newest, from)
-      }).catch((err: unknown) => logger.error({ err, from }, 'topology of a neighbour not taken'))
-    },
+    takeFiles,
     open: () => {
       isOpen = true
       opened.resolve()
@@ -211,6 +242,7 @@ export function createTopologyChanges(
     close: async () => {
       isOpen = false
       opened.resolve()
+      again.abort()
       await last
     },
   }

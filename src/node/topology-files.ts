@@ -67,8 +67,8 @@ export async function openTopologyFiles(dataDirectory: string): Promise<Topology
   const list = () => [...kept.values()].sort((a, b) => a.generation - b.generation)
 
   async function forget(generation: number): Promise<void> {
-    kept.delete(generation)
     await rm(pathOf(generation), { force: true })
+    kept.delete(generation)
   }
 
   return {
@@ -77,6 +77,8 @@ export async function openTopologyFiles(dataDirectory: string): Promise<Topology
     forget,
     keep: async ({ topology, text, sealed }) => {
       const { realm, generation } = topology
+      const before = kept.get(generation)
+      if (before?.text === text && (before.sealed !== undefined || sealed === undefined)) return
       const peerIds = [...topology.nodes.values()].flatMap(({ peerId }) => peerId ?? [])
       const { signer, signature } = sealed ?? {}
       const row: z.infer<typeof ROW> = {
@@ -91,7 +93,8 @@ export async function openTopologyFiles(dataDirectory: string): Promise<Topology
       }
       await writeDurably(pathOf(generation), JSON.stringify(row), { mode: 0o600 })
       kept.set(generation, keptOf(row))
-      for (const old of list().slice(0, -MAX_GIVEN)) await forget(old.generation)
+      // One that stays all the same goes the next time.
+      for (const old of list().slice(0, -MAX_GIVEN)) await forget(old.generation).catch(() => {})
     },
   }
 }

@@ -5,10 +5,7 @@ import type { RecordKey } from '../record/tag-record.ts'
 import type { OriginDelete, OriginDeletes, RepositoryDeletes } from '../worker/origin-deletes.ts'
 
 /** The delete of a key, among those of its repository. */
-export interface FoundDeletion extends OriginDelete, Pick<RepositoryDeletes, 'tags'> {
-  /** Deletes of the repository that wait for a person. */
-  readonly heldUp: number
-}
+export interface FoundDeletion extends OriginDelete, Pick<RepositoryDeletes, 'tags' | 'heldUp'> {}
 
 export async function findDeletion(
   deletes: Pick<OriginDeletes, 'of'>,
@@ -16,14 +13,14 @@ export async function findDeletion(
 ): Promise<FoundDeletion | undefined> {
   const found = await deletes.of(repository)
   const one = found.deletes.find((other) => other.reference === reference)
-  const heldUp = found.deletes.filter(({ state }) => state === 'held-up').length
-  return one && { ...one, tags: found.tags, heldUp }
+  return one && { ...one, tags: found.tags, heldUp: found.heldUp }
 }
 
 /** As things are. */
 const LONGER = {
   'kept-last': 'it is of the newest tags, which stay (keepLast)',
   'held-up': 'too many go at once, a person will have to confirm it (guard)',
+  'with-image': 'it is about an image that stays, and goes with it',
 } as const
 
 /** `what` names it, and who deleted it. */
@@ -40,6 +37,10 @@ export function judgeDeletion(
     }
     case 'kept-last': {
       const why = `it is of the newest tags of ${repository}, which stay (keepLast)`
+      return ['deleted-here-still-served', `${what}; ${self} goes on serving it: ${why}.`]
+    }
+    case 'with-image': {
+      const why = 'it is about an image that was deleted too and stays, and goes with it'
       return ['deleted-here-still-served', `${what}; ${self} goes on serving it: ${why}.`]
     }
     case 'held-up': {

@@ -11,6 +11,7 @@ import { createTransfers, type Transfers } from '../peers/transfers.ts'
 import type { Planner } from '../planner/planner.ts'
 import { createJobQueue } from '../queue/create-job-queue.ts'
 import { jobId } from '../queue/job.ts'
+import type { JobHistory } from '../queue/job-history.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
 import { createJobStore } from '../queue/job-store.ts'
 import { createPauses, type Pauses, pauseText } from '../queue/pauses.ts'
@@ -49,6 +50,7 @@ export interface WorkPartsDeps {
   readonly dueKeys: Pick<DueKeys, 'note'>
   readonly neighbours: Neighbours
   readonly source: RegistrySource
+  readonly history: JobHistory
   readonly events: EventBus
   readonly clock: Clock
   readonly random: Random
@@ -72,14 +74,9 @@ export interface WorkParts extends AsyncDisposable {
 export interface WorkOptions {
   /** Jobs carried out side by side. */
   readonly workers: number
-  /** Ended jobs that are still listed; absent: the default of `bounds.ts`. */
-  readonly jobHistory?: number
 }
 
-export function createWorkParts(
-  deps: WorkPartsDeps,
-  { workers, jobHistory }: WorkOptions,
-): WorkParts {
+export function createWorkParts(deps: WorkPartsDeps, { workers }: WorkOptions): WorkParts {
   const { topology, self, store, index, blobs, planner, holders, neighbours, events } = deps
   const { clock, random } = deps
   const { ledger, damage, leases, content, keeper } = store
@@ -108,25 +105,24 @@ export function createWorkParts(
   }
   const unpaused = building.use(createPausedSource({ source: watched, reasonFor, events }))
   const source = createAskingSource({ source: unpaused, self })
-  const fetcher = createFetcher({ source, blobs, sources, events })
+  // The next term opens the same stages: what writes to them has ended when this one is closed.
+  const fetcher = building.use(createFetcher({ source, blobs, sources, events }))
 
   const jobStore = createJobStore({ index })
   const activity = createJobActivity({ transfers })
   const queue: JobQueue = building.use(
-    createJobQueue(
-      {
-        store: jobStore,
-        events,
-        clock,
-        random,
-        logger: deps.logger.child({ room: 'queue' }),
-        pauses,
-        activityOf: activity.of,
-        hasHolder: (repository, digest, platforms) =>
-          holders.of(repository, digest, platforms).size > 0,
-      },
-      jobHistory === undefined ? {} : { history: jobHistory },
-    ),
+    createJobQueue({
+      store: jobStore,
+      history: deps.history,
+      events,
+      clock,
+      random,
+      logger: deps.logger.child({ room: 'queue' }),
+      pauses,
+      activityOf: activity.of,
+      hasHolder: (repository, digest, platforms) =>
+        holders.of(repository, digest, platforms).size > 0,
+    }),
   )
   let paused = pauses.list().length
   building.defer(

@@ -1,7 +1,7 @@
 /** Which writer takes a push that this node passes on: the nearest that lives, and the same one for all of a push. */
 import type { Clock } from '../lib/clock.ts'
 import type { RepositoryName } from '../oci/name.ts'
-import { distance } from '../topology/nearness.ts'
+import { nearestFirst } from '../topology/nearness.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { Neighbours } from './neighbours.ts'
@@ -50,6 +50,7 @@ interface Taken {
 export function createWriterChoice(deps: WriterChoiceDeps): WriterChoice {
   const { topology, self, neighbours, clock } = deps
   const near = new Set(neighbours.list().map(({ name }) => name))
+  const byNearness = nearestFirst(topology, self)
   /** Pushed to longest ago first. */
   const taken = new Map<RepositoryName, Taken>()
   const failedAtMs = new Map<NodeName, number>()
@@ -71,19 +72,14 @@ export function createWriterChoice(deps: WriterChoiceDeps): WriterChoice {
 
   /** Compared from left to right; less is better. */
   function weights(name: NodeName, latest?: NodeName): readonly number[] {
-    return [
-      isWithin(failedAtMs.get(name), COOL_DOWN_MS) ? 1 : 0,
-      name === latest ? 0 : 1,
-      near.has(name) ? 0 : 1,
-      distance(topology, self, name),
-    ]
+    return [isWithin(failedAtMs.get(name), COOL_DOWN_MS) ? 1 : 0, name === latest ? 0 : 1]
   }
 
   function rank(names: readonly NodeName[], latest?: NodeName): readonly Writer[] {
     return names
       .filter((name) => name !== self && (!near.has(name) || neighbours.isUp(name)))
       .map((name) => ({ name, by: weights(name, latest) }))
-      .sort((a, b) => compare(a.by, b.by) || (a.name < b.name ? -1 : 1))
+      .sort((a, b) => compare(a.by, b.by) || byNearness(a.name, b.name))
       .flatMap(({ name }) => writer(name))
   }
 

@@ -1,27 +1,40 @@
 /**
  * Which deletes of a repository are applied now. Two safeguards look at the repository as a whole: its newest tags stay,
- * and when too many go within a day they wait for a person. Pure.
+ * and when too many go within a day they wait for a person. What is about an image that stays, stays with it. Pure.
  */
-import type { Tag } from '../oci/name.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Reference, Tag } from '../oci/name.ts'
 import type { Deletion } from './delete-rule.ts'
 
 /**
  * `in-grace`: its time has not come. `kept-last`: it is of the repository's newest tags, which stay. `held-up`: too many go
- * at once, a person has to confirm. `due`: it goes now.
+ * at once, a person has to confirm. `with-image`: it is about an image that stays for one of these reasons. `due`: it goes now.
  */
-export type DeleteState = 'in-grace' | 'kept-last' | 'held-up' | 'due'
+export type DeleteState = 'in-grace' | 'kept-last' | 'held-up' | 'with-image' | 'due'
 
 export interface ShownTag {
   readonly tag: Tag
   /** Time of the push that it shows, milliseconds since the Unix epoch; 0 where nobody signed for it. */
   readonly pushedAtMs: number
+  /** What it shows. */
+  readonly digest: Digest
   /** Of a tag that was deleted, where a policy has this node apply deletes. */
   readonly deletion?: Deletion & { readonly isConfirmed: boolean }
 }
 
+/** The delete of what is no tag of the repository: it was pushed by digest, or is about another image (a signature). */
+export interface OtherDelete {
+  readonly reference: Reference
+  readonly dueAtMs: number
+  /** What it shows. */
+  readonly digest: Digest
+  readonly subject?: Digest
+}
+
 export interface ShownRepository {
-  /** All tags that the node shows, but for those that are about another image (signatures): they go with it. */
+  /** All tags that the node shows, but for those that are about another image. */
   readonly tags: readonly ShownTag[]
+  readonly others: readonly OtherDelete[]
   /** When the tags were due that the guard let go before, milliseconds since the Unix epoch. */
   readonly takenAtMs: readonly number[]
   /** Deletes wait for a person already: others wait with them. */
@@ -33,8 +46,32 @@ export interface ShownRepository {
 export const GUARD_MS = 86_400_000
 /** So many go whatever the share: one delete never waits, however few tags there are. */
 const ALWAYS = 1
+/** A signature of a signature of an image: longer chains are not followed. */
+const MAX_DEPTH = 4
 
-export function deleteStates({
+export function deleteStates(repository: ShownRepository): ReadonlyMap<Reference, DeleteState> {
+  const { others, nowMs } = repository
+  const states = new Map<Reference, DeleteState>(tagStates(repository))
+  const stay = new Set(
+    repository.tags.flatMap(({ tag, digest }) => (isKept(states.get(tag)) ? [digest] : [])),
+  )
+  for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
+    for (const { subject, digest } of others)
+      if (subject !== undefined && stay.has(subject)) stay.add(digest)
+  }
+  for (const { reference, dueAtMs, subject } of others) {
+    const isWithImage = subject !== undefined && stay.has(subject)
+    const state = isWithImage ? 'with-image' : 'due'
+    states.set(reference, dueAtMs > nowMs ? 'in-grace' : state)
+  }
+  return states
+}
+
+function isKept(state: DeleteState | undefined): boolean {
+  return state === 'kept-last' || state === 'held-up'
+}
+
+function tagStates({
   tags,
   takenAtMs,
   isHeldUp,

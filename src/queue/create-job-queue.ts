@@ -8,11 +8,11 @@ import { keyText } from '../record/tag-record.ts'
 import { type Job, jobId, jobOf, viewOf } from './job.ts'
 import { haveSameWindows, uniteAsks } from './job-asks.ts'
 import { delayAfter, MAX_DELAY_MS, NEWS_AHEAD_MS } from './job-delay.ts'
-import { createJobHistory } from './job-history.ts'
 import { createJobHolds } from './job-holds.ts'
 import { lineOf } from './job-line.ts'
 import { isEnd, type Move, next } from './job-machine.ts'
 import { createJobNotes } from './job-notes.ts'
+import { pageOf } from './job-page.ts'
 import type { JobQueue, JobQueueDeps } from './job-queue.ts'
 import { createJobRows } from './job-rows.ts'
 import { countStates, oldestMs } from './job-tally.ts'
@@ -20,19 +20,12 @@ import { createJobTurns } from './job-turns.ts'
 import { createJobWaits } from './job-waits.ts'
 import { NO_PAUSES, pauseText } from './pauses.ts'
 
-/** Ended jobs that are still listed, where nothing else is said: a screenful for a person. */
-const HISTORY = 200
-
-export function createJobQueue(
-  deps: JobQueueDeps,
-  { history: most = HISTORY }: { readonly history?: number } = {},
-): JobQueue {
-  const { store, events, clock, random, logger, hasHolder = () => true } = deps
+export function createJobQueue(deps: JobQueueDeps): JobQueue {
+  const { store, history, events, clock, random, logger, hasHolder = () => true } = deps
   const { pauses = NO_PAUSES, activityOf = () => undefined } = deps
   /** In order of arrival. */
   const jobs = new Map<string, Job>()
   const byKey = new Map<string, string>()
-  const history = createJobHistory(most)
   const notes = createJobNotes({ clock })
   const rows = createJobRows({ store, logger })
   const onDue = (job: Job) => void move(job, 'due')
@@ -74,7 +67,7 @@ export function createJobQueue(
       const key = keyText({ repository: job.repository, reference })
       if (byKey.get(key) === job.id) byKey.delete(key)
     }
-    history.add(view(job))
+    history.add(view(job), notes.close(job.id))
     rows.remove(job.id)
   }
 
@@ -224,14 +217,18 @@ export function createJobQueue(
     hold: holds.hold,
     retry: holds.retry,
     resume: holds.resume,
-    list: () => [...[...jobs.values()].map(view), ...history.list()],
+    list: () => [...jobs.values()].map(view),
+    page: (ask) => pageOf(jobs, view, history.newest(), ask),
     get: (id) => {
       const job = jobs.get(id)
       return job === undefined ? history.get(id) : view(job)
     },
-    counts: () => countStates([...jobs.values(), ...history.list()]),
+    counts: () => countStates(jobs.values()),
     history,
-    notes,
+    notes: {
+      asked: notes.asked,
+      of: (id) => (jobs.has(id) ? undefined : history.notesOf(id)) ?? notes.of(id),
+    },
     isOpen: (id) => jobs.has(id),
     oldestMs: () => oldestMs(jobs.values()),
     openCount: () => [...jobs.values()].filter(({ state }) => state !== 'held').length,

@@ -1,6 +1,11 @@
-/** What was noted of each job while it lived: its last lines, and whom it asked. In memory: a restart begins anew. */
+/** What was noted of each job while it lives: its last lines, and whom it asked. In memory; the history keeps them at its end. */
 import type { AskedNode, JobLine } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
+
+export interface Notes {
+  readonly log: readonly JobLine[]
+  readonly asked: readonly AskedNode[]
+}
 
 export interface JobNotes {
   /** From now on the job's notes are kept. */
@@ -8,7 +13,9 @@ export interface JobNotes {
   line(id: string, text: string): void
   /** A node was asked for something of the job. Nothing happens for a job that nobody opened. */
   asked(id: string, what: Omit<AskedNode, 'atMs'>): void
-  of(id: string): { readonly log: readonly JobLine[]; readonly asked: readonly AskedNode[] }
+  of(id: string): Notes
+  /** The job is no more. @returns what was noted of it */
+  close(id: string): Notes
 }
 
 /** Of one job: what a person reads to see what went wrong. */
@@ -49,6 +56,11 @@ export function createJobNotes({ clock }: { readonly clock: Clock }): JobNotes {
     }
   }
 
+  function of(id: string): Notes {
+    const { log, asked } = notes.get(id) ?? { log: [], asked: [] }
+    return { log: [...log], asked: [...asked] }
+  }
+
   function line(id: string, text: string): void {
     const note = notes.get(id)
     if (note !== undefined) add(id, note, text)
@@ -68,9 +80,11 @@ export function createJobNotes({ clock }: { readonly clock: Clock }): JobNotes {
       const why = reason === undefined ? '' : `: ${reason}`
       add(id, note, `${what.node} ${what.outcome} ${what.digest}${why}`)
     },
-    of: (id) => {
-      const { log, asked } = notes.get(id) ?? { log: [], asked: [] }
-      return { log: [...log], asked: [...asked] }
+    of,
+    close: (id) => {
+      const noted = of(id)
+      if (notes.delete(id)) lines -= noted.log.length
+      return noted
     },
   }
 }

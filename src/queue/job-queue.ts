@@ -12,6 +12,7 @@ import type { Platforms } from '../topology/topology.ts'
 import type { Activity, Job } from './job.ts'
 import type { JobHistory } from './job-history.ts'
 import type { JobNotes } from './job-notes.ts'
+import type { PageAsk } from './job-page.ts'
 import type { JobStore } from './job-store.ts'
 import type { Pauses } from './pauses.ts'
 
@@ -39,12 +40,14 @@ export interface JobQueue extends AsyncDisposable {
   retry(id: string): boolean
   /** Ends a hold that was a pause. */
   resume(id: string): boolean
-  /** Those that have not ended in the order of their arrival, then those that have. */
+  /** Those that have not ended, in the order of their arrival. */
   list(): readonly JobView[]
+  /** By id, the last that ended among them. */
+  page(ask: PageAsk): readonly JobView[]
   get(id: string): JobView | undefined
-  /** How many there are of each state, of ended ones those that are still listed. */
+  /** How many there are of each state that have not ended. */
   counts(): Readonly<Partial<Record<JobState, number>>>
-  readonly history: Pick<JobHistory, 'page'>
+  readonly history: Pick<JobHistory, 'newest'>
   readonly notes: Pick<JobNotes, 'of' | 'asked'>
   /** Whether the job has not ended. */
   isOpen(id: string): boolean
@@ -66,6 +69,7 @@ export interface Deferral {
 
 export interface JobQueueDeps {
   readonly store: Pick<JobStore, 'load' | 'save' | 'remove'>
+  readonly history: Pick<JobHistory, 'add' | 'get' | 'notesOf' | 'newest'>
   readonly events: EventBus
   readonly clock: Clock
   readonly random: Random

@@ -2,7 +2,7 @@
 import type { JobState } from '../events/mesh-event.ts'
 
 export function countStates(
-  jobs: readonly { readonly state: JobState }[],
+  jobs: Iterable<{ readonly state: JobState }>,
 ): Readonly<Partial<Record<JobState, number>>> {
   const counts: Partial<Record<JobState, number>> = {}
   for (const { state } of jobs) counts[state] = (counts[state] ?? 0) + 1

@@ -28,7 +28,7 @@ export type Forwarded =
       readonly headers: IncomingHttpHeaders
       readonly body: Readable
     }
-  /** Nothing was sent: another writer may be asked. */
+  /** Nothing of a body was sent: another writer may be asked. */
   | { readonly kind: 'unreached'; readonly reason: string }
   /** The writer may have got some of it, and gave no answer. */
   | { readonly kind: 'broken'; readonly reason: string }
@@ -72,6 +72,11 @@ export const PASSED_BY_HEADER = 'x-entrepot-passed-by'
 export const ABSOLUTE_LOCATION = 'entrepot-location'
 /** Seconds: about the time of a restart, or until a neighbour that was lost is found again. */
 export const RETRY_AFTER = '5'
+
+/** Whether a part of a push; what reads says nothing of where the next one goes. */
+export function isPush({ method }: ElsewhereRequest): boolean {
+  return method !== 'GET' && method !== 'HEAD'
+}
 
 /** Nodes come with bearer tokens, also with one that they got before this node was restarted: it goes no further. */
 export function comesWithToken({ headers }: ElsewhereRequest): boolean {

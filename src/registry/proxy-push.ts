@@ -13,6 +13,7 @@ import {
   type Elsewhere,
   type ElsewhereRequest,
   type Forwarded,
+  isPush,
   noneLives,
   PASSED_BY_HEADER,
   queryOf,
@@ -58,6 +59,11 @@ export async function proxyPush(
     if (isPush(request)) {
       elsewhere.writers.took(repository, writer.name)
       notePush(elsewhere, sent, target)
+    } else if (sent.status >= 500) {
+      // Who reads may have the answer of another one, or of this node.
+      sent.body.on('error', () => {}).destroy()
+      reasons.push(`${writer.name}: answered ${sent.status}`)
+      continue
     }
     return sendAnswer(sent, request, { logger, signal })
   }
@@ -82,6 +88,8 @@ export async function proxyPing(
 function untilGone({ outgoing }: ElsewhereRequest): AbortSignal {
   const gone = new AbortController()
   outgoing?.once('close', () => gone.abort())
+  // It may have left before its turn came.
+  if (outgoing?.destroyed) gone.abort()
   return gone.signal
 }
 
@@ -136,10 +144,6 @@ function notePush(
   if (status !== 201 || digest === undefined) return
   pushes.note(target.repository, digest, digest)
   if (target.kind === 'manifest') pushes.note(target.repository, target.reference, digest)
-}
-
-function isPush({ method }: ElsewhereRequest): boolean {
-  return method !== 'GET' && method !== 'HEAD'
 }
 
 function busy(): OciError {

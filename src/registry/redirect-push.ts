@@ -4,6 +4,7 @@ import {
   candidates,
   type Elsewhere,
   type ElsewhereRequest,
+  isPush,
   noneLives,
   queryOf,
   type RepositoryTarget,
@@ -21,7 +22,7 @@ export async function redirectPush(
   refusePassed(request, target)
   for (const writer of candidates(elsewhere, target)) {
     if (!(await elsewhere.isAnswering(writer))) continue
-    elsewhere.writers.took(target.repository, writer.name)
+    if (isPush(request)) elsewhere.writers.took(target.repository, writer.name)
     const query = queryOf(request)
     if (target.kind === 'uploads') query.set(ABSOLUTE_LOCATION, 'absolute')
     const location = `${writer.endpoint}${withQuery(pathOf(target), query)}`

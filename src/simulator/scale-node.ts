@@ -85,7 +85,7 @@ export async function createScaleNode(
       source: createScaleSource({ ...deps, topology, self: name, isConnected }, options),
       issueToken: () => TOKEN,
     },
-    { workers: WORKERS, graces: GRACES, endpoint: `http://${name}` },
+    { workers: WORKERS, jobHistory: 0, graces: GRACES, endpoint: `http://${name}` },
   )
 
   function identityFor(node: NodeName) {

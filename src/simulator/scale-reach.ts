@@ -2,6 +2,7 @@
 import type { RepositoryName, Tag } from '../oci/name.ts'
 import { parseRepositoryName, parseTag } from '../oci/name.ts'
 import { flow, type Naming } from '../topology/flow.ts'
+import { sampleOf } from '../topology/glob.ts'
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 
@@ -89,28 +90,13 @@ export function joinedNodes({ groups }: Topology): ReadonlyMap<NodeName, Readonl
 }
 
 function repositoriesOf({ policies }: Topology): readonly RepositoryName[] {
-  const words = [...policies.values()].flatMap(({ meaning }) => globsIn(meaning, 'repos'))
+  const words = [...policies.values()].flatMap(({ match }) => match.repos)
   const samples = [...REPOSITORIES, ...words.map(sampleOf)]
   return [...new Set(samples)].flatMap((text) => parseRepositoryName(text) ?? [])
 }
 
 function tagsOf({ policies }: Topology, number: number): readonly Tag[] {
-  const words = [...policies.values()].flatMap(({ meaning }) => globsIn(meaning, 'include'))
+  const words = [...policies.values()].flatMap(({ match }) => match.include)
   const samples = [`v1.${number}.0`, ...TAGS, ...words.map(sampleOf)]
   return [...new Set(samples)].flatMap((text) => parseTag(text) ?? [])
-}
-
-function globsIn(meaning: string, key: 'repos' | 'include'): readonly string[] {
-  const { [key]: globs } = JSON.parse(meaning) as Record<string, unknown>
-  return Array.isArray(globs) ? globs.filter((glob) => typeof glob === 'string') : []
-}
-
-/** A name that the glob matches, for the usual ones. */
-function sampleOf(glob: string): string {
-  return glob
-    .replace(/\{([^,}]*)[^}]*\}/g, '$1')
-    .replace(/\[\^[^\]]*\]/g, 'x')
-    .replace(/\[([^\]])[^\]]*\]/g, '$1')
-    .replace(/\*+/g, '1')
-    .replaceAll('?', '1')
 }

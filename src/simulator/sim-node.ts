@@ -152,7 +152,7 @@ export async function createSimNode(deps: SimNodeDeps, name: NodeName): Promise<
         source: life.guard(source),
         issueToken: () => 'a token of the simulation',
       },
-      { workers: 2, graces: NO_GRACE, endpoint: `http://${name}`, unreadBefore },
+      { workers: 2, jobHistory: 0, graces: NO_GRACE, endpoint: `http://${name}`, unreadBefore },
     )
     if (life.signal.aborted) return
     term = { topology, core, network, events }

@@ -185,22 +185,25 @@ function reasonOf(
   },
 ): string {
   const kept = `kept for ${durationText(run.graces.supersededMs)}`
-  const since = `${durationText(run.now - sinceMs)} ago, ${kept}`
+  // A tag leaves without a note of the time: it counts from the run that saw it first.
+  const ageMs = run.now - sinceMs
+  const age = ageMs > 0 ? `${durationText(ageMs)} ago` : 'just now'
+  const found = `found ${age}, ${kept}`
   const tag = noted?.tags?.at(-1)
   if (tag !== undefined) {
     const shown = run.index.get(TAG, pairKey(repository, tag))
-    if (shown === undefined) return `tag ${tag} was deleted ${since}`
-    return `superseded ${since}; tag ${tag} shows ${shown.slice(0, 19)}.. now`
+    if (shown === undefined) return `tag ${tag} was deleted; ${found}`
+    return `superseded; ${found}; tag ${tag} shows ${shown.slice(0, 19)}.. now`
   }
   if (use.parent !== undefined) {
-    return `part of index ${use.parent.slice(0, 19)}.. which nothing shows; found ${since}`
+    return `part of index ${use.parent.slice(0, 19)}.. which nothing shows; ${found}`
   }
   if (use.subject !== undefined) {
-    return `about ${use.subject.slice(0, 19)}.. which nothing shows; found ${since}`
+    return `about ${use.subject.slice(0, 19)}.. which nothing shows; ${found}`
   }
   if (isOrphan(run.index, { repository, reference: digest }))
-    return `what it belonged to is gone; unused ${since}`
-  return `no tag, index or push by digest keeps it; found ${since}`
+    return `what it belonged to is gone; ${found}`
+  return `no tag, index or push by digest keeps it; ${found}`
 }
 
 function digestOf(key: string): Digest {

@@ -92,13 +92,15 @@ export function createContentKeeper(deps: ContentKeeperDeps): ContentKeeper {
         return show(tx, key, digest, platforms)
       }),
 
-    drop: (key, { asReader = false } = {}) =>
+    drop: (key, { asReader = false, deletedBy } = {}) =>
       index.transact((tx) => {
         const { repository, reference } = key
         const row = tx.get(ENTRY, keyText(key))
         // Newer news may have come since the delete was planned; what was adopted has no record and no delete.
         if (row === undefined || row.records.length === 0) return
-        if (visibleOf(historyOf(row)) !== undefined) return
+        const history = historyOf(row)
+        if (visibleOf(history) !== undefined) return
+        if (deletedBy !== undefined && history[0]?.id !== deletedBy) return
         if (isDigest(reference)) {
           // By a record, an index, or a tag that was adopted.
           const isNamed =

@@ -16,7 +16,17 @@ import { type ContentRows, manifestRow } from './content-rows.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb, Transaction } from './index-db.ts'
 import { membersIn, sizeOf } from './index-sets.ts'
-import { ENTRY, HOLDS, LOST, MANIFEST, PARENT, pairKey, REPOSITORY, SHOWS } from './index-tables.ts'
+import {
+  BLOB,
+  ENTRY,
+  HOLDS,
+  LOST,
+  MANIFEST,
+  PARENT,
+  pairKey,
+  REPOSITORY,
+  SHOWS,
+} from './index-tables.ts'
 import { historyOf, type Ledger } from './ledger.ts'
 import { refuseLoser, refuseLoserTag } from './loser-tags.ts'
 import { manifestNaming } from './manifest-naming.ts'
@@ -144,9 +154,13 @@ export function createContentWriter(deps: ContentWriterDeps): ContentWriter {
     },
 
     linkUpload: async (repository, blob, alongside) => {
+      const { digest, size: sizeBytes } = blob
       await index.transact((tx) => {
+        const isNew = tx.get(BLOB, pairKey(repository, digest)) === undefined
         linkStored(tx, repository, blob)
         alongside(tx)
+        if (isNew)
+          tx.afterCommit(() => deps.events.emit({ kind: 'blob-uploaded', digest, sizeBytes }))
       })
     },
 

@@ -142,9 +142,13 @@ export interface ContentKeeper {
   show(key: RecordKey, platforms?: Platforms): Promise<boolean>
   /**
    * Applies a delete: the node serves the reference no more. `asReader`: it may not write the repository, so that the image has no
-   * other reason to be here that was pushed by digest too, unless a policy asks for it.
+   * other reason to be here that was pushed by digest too, unless a policy asks for it. `deletedBy`: by this record alone, not by
+   * a later one.
    */
-  drop(key: RecordKey, options?: { readonly asReader?: boolean }): Promise<void>
+  drop(
+    key: RecordKey,
+    options?: { readonly asReader?: boolean; readonly deletedBy?: string },
+  ): Promise<void>
   /**
    * From now on these losers of the key are served under their tags, and no others: those that are here. @returns those that
    * are not.

@@ -75,7 +75,12 @@ export async function findCandidates(
       if (kind === 'unused') await add({ repository, digest })
     }
   }
-  return found.sort((a, b) => a.pulledAtMs - b.pulledAtMs)
+  return found.sort((a, b) => a.pulledAtMs - b.pulledAtMs || (imageOf(a) < imageOf(b) ? -1 : 1))
+}
+
+/** All tags of an image stand behind each other, also where two were pulled in the same moment. */
+export function imageOf({ repository, digest }: Pick<Candidate, 'repository' | 'digest'>): string {
+  return `${repository}@${digest}`
 }
 
 /** When it, or an image of the index, was pulled last; where nobody ever did, when it came. */

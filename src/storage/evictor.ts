@@ -18,6 +18,7 @@ import {
   type Candidate,
   type CandidatesDeps,
   findCandidates,
+  imageOf,
   partsOf,
   usedAtMs,
 } from './eviction-candidates.ts'
@@ -47,7 +48,7 @@ export interface EvictorDeps extends CandidatesDeps {
   readonly ledger: Pick<Ledger, 'scan' | 'hold'>
   readonly rows: Pick<ContentRows, 'removeTag'>
   readonly collector: Pick<Collector, 'collect'>
-  readonly lastPulled: Pick<LastPulled, 'atMs' | 'save'>
+  readonly lastPulled: Pick<LastPulled, 'atMs' | 'load' | 'save'>
   readonly events: EventBus
   readonly clock: Clock
   readonly logger: Logger
@@ -64,16 +65,19 @@ export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor
   const { index, blobs, ledger, rows, lastPulled, clock, logger } = deps
   const stop = new AbortController()
   let usedBytes = 0
-  /** While the disk is measured. */
-  let cameMeanwhile = 0
+  /** Since the start: what came while the disk was measured. */
+  let cameBytes = 0
   let isOverfull = false
-  let restsUntilMs = 0
+  /** When an eviction last was of no use; undefined: the last one was. */
+  let restsSinceMs: number | undefined
   let running: Promise<void> | undefined
+  const came = ({ sizeBytes }: { readonly sizeBytes: number }) => {
+    usedBytes += sizeBytes
+    cameBytes += sizeBytes
+  }
   const unsubscribe = [
-    deps.events.on('blob-fetched', ({ sizeBytes }) => {
-      usedBytes += sizeBytes
-      cameMeanwhile += sizeBytes
-    }),
+    deps.events.on('blob-fetched', came),
+    deps.events.on('blob-uploaded', came),
     deps.events.on('content-collected', ({ freedBytes }) => {
       usedBytes -= freedBytes
     }),
@@ -83,22 +87,22 @@ export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor
 
   async function measure(): Promise<void> {
     let sum = 0
-    cameMeanwhile = 0
+    const before = cameBytes
     for await (const digest of blobs.list()) {
       stop.signal.throwIfAborted()
       sum += (await blobs.stat(digest))?.size ?? 0
     }
     // Some of it may count twice, until the next time.
-    usedBytes = sum + cameMeanwhile
+    usedBytes = sum + cameBytes - before
   }
 
   function lookWhetherFull(): void {
     if (usedBytes <= budget.maxBytes) isOverfull = false
     else if (budget.evict === 'none') tellOverfull()
-    else if (clock.now() >= restsUntilMs) {
+    else if (!isResting()) {
       running ??= evict()
         .catch((err: unknown) => {
-          restsUntilMs = clock.now() + REST_MS
+          restsSinceMs = clock.now()
           if (!stop.signal.aborted) logger.warn({ reason: messageOf(err) }, 'nothing was evicted')
         })
         .finally(() => {
@@ -107,11 +111,15 @@ export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor
     }
   }
 
+  /** Also a clock that was put back does not make it long. */
+  const isResting = () =>
+    restsSinceMs !== undefined && Math.abs(clock.now() - restsSinceMs) < REST_MS
+
   async function evict(): Promise<void> {
     // The collector takes nothing yet, so nothing is let go of.
     if (isAdoptionOpen(index)) return
     const aim = budget.maxBytes * AIM
-    // What was counted since the last time is what came: pushes, repairs and other programs are seen only here.
+    // What was counted since the last time is what came: repairs and other programs are seen only here.
     await measure()
     const candidates =
       usedBytes > budget.maxBytes ? await findCandidates(deps, budget, stop.signal) : []
@@ -120,27 +128,27 @@ export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor
       let least = usedBytes - aim
       const evicted = new Map<RepositoryName, Set<Digest>>()
       const names: string[] = []
-      for (let last: Digest | undefined; ; ) {
+      for (let last: string | undefined; ; ) {
         const [next] = candidates
         // All tags of an image, or it stays.
-        if (next === undefined || (least <= 0 && next.digest !== last)) break
+        if (next === undefined || (least <= 0 && imageOf(next) !== last)) break
         candidates.shift()
-        last = next.digest
+        last = imageOf(next)
         // Somebody pulled it a moment ago.
         if ((await usedAtMs(deps, next)) > next.pulledAtMs) continue
         // Without what it shares with others: then another round follows.
         least -= await letGo(next, evicted)
-        const { repository, digest, key } = next
-        names.push(key === undefined ? `${repository}@${digest}` : `${repository}:${key.reference}`)
+        const { repository, key } = next
+        names.push(key === undefined ? imageOf(next) : `${repository}:${key.reference}`)
       }
       const { freedBytes } = await deps.collector.collect({ evicted })
       logger.info({ images: names.slice(0, 20), count: names.length, freedBytes }, 'evicted')
       await measure()
     }
     await lastPulled.save()
-    if (usedBytes <= budget.maxBytes) return
-    restsUntilMs = clock.now() + REST_MS
-    tellOverfull()
+    isOverfull = isOverfull && usedBytes > budget.maxBytes
+    restsSinceMs = usedBytes > budget.maxBytes ? clock.now() : undefined
+    if (usedBytes > budget.maxBytes) tellOverfull()
   }
 
   function tellOverfull(): void {
@@ -184,6 +192,7 @@ export function createEvictor(deps: EvictorDeps, budget: StorageBudget): Evictor
   async function measureInTime(): Promise<void> {
     while (!stop.signal.aborted) {
       try {
+        await lastPulled.load()
         await measure()
         lookWhetherFull()
         await lastPulled.save()

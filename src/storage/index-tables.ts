@@ -22,6 +22,7 @@
  *   gone       repository NUL digest        a manifest that left while others were about it
  *   upload     UUID                         an upload session: whose repository
  *   job        repository @ digest          attempts, errors and times of a job
+ *   ended      number (16 digits)           a job that ended lately, with its notes
  *   asked      repository NUL reference     digest that a person asked for: until it is here
  *   pause      all                          what a person has paused
  *   heldup     repository                   deletes of other writers wait for a person: since when
@@ -34,7 +35,7 @@
  *
  * A set is a row that counts its members, and behind it a row for each: repository NUL digest NUL member.
  */
-import type { Pause } from '../events/mesh-event.ts'
+import type { AskedNode, JobLine, JobView, Pause } from '../events/mesh-event.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
@@ -104,6 +105,13 @@ export interface JobRow {
   readonly heldFor?: string
   /** It was paused, not cancelled. */
   readonly isPaused?: true
+}
+
+export interface EndedRow {
+  readonly job: JobView
+  /** Its last lines, and whom it asked. */
+  readonly log: readonly JobLine[]
+  readonly asked: readonly AskedNode[]
 }
 
 export interface HeldUpRow {
@@ -223,6 +231,7 @@ export const RENUMBER = table<RenumberRow>('renumber')
 export const GONE = table<GoneRow>('gone')
 export const UPLOAD = table<UploadRow>('upload')
 export const JOB = table<JobRow>('job')
+export const ENDED = table<EndedRow>('ended')
 export const PULLED = table<number>('pulled')
 export const ASKED = table<AskedRow>('asked')
 export const PAUSE = table<readonly Pause[]>('pause')

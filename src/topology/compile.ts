@@ -52,6 +52,7 @@ function toOrigin(
   const writers = select(origin.writers, nodes)
   return {
     matches: anyGlob(origin.repos),
+    repos: origin.repos,
     writers,
     elsewhere: origin.elsewhere,
     immutableTags: origin.conflict?.tags === 'immutable',
@@ -66,6 +67,7 @@ function toOrigin(
 
 function toPolicy(name: string, policy: PolicyDocument): Policy {
   const { match, mode, schedule, untagged, priority, deletes, slo } = policy
+  const { repos } = match
   const { semver, include, exclude } = match.tags
   const isIncluded = anyGlob(include)
   const isExcluded = anyGlob(exclude)
@@ -76,7 +78,8 @@ function toPolicy(name: string, policy: PolicyDocument): Policy {
     name,
     mode,
     ...(schedule === undefined ? {} : { schedule: createSchedule(schedule) }),
-    matchesRepository: anyGlob(match.repos),
+    match: { repos, ...(semver === undefined ? {} : { semver }), include, exclude },
+    matchesRepository: anyGlob(repos),
     matchesTag: (tag) => isIncluded(tag) && !isExcluded(tag) && isInRange(tag),
     platforms,
     untagged,
@@ -84,7 +87,7 @@ function toPolicy(name: string, policy: PolicyDocument): Policy {
     deletes: { propagate, graceMs: grace, keepLast, ...(guard === undefined ? {} : { guard }) },
     ...(slo === undefined ? {} : { lagObjectiveMs: slo.lag }),
     meaning: canonical({
-      repos: [...match.repos].sort(),
+      repos: [...repos].sort(),
       semver: semver ?? null,
       include: [...include].sort(),
       exclude: [...exclude].sort(),

@@ -1,6 +1,7 @@
 /** What a schema cannot see and no mesh may run with: names that nobody has, writers without a rule between them, keys that need another. */
 import { type Findings, type Path, suggestion } from './findings.ts'
 import { selectorsOf } from './link-ends.ts'
+import { linkNumber } from './links.ts'
 import type { TopologyDocument } from './schema.ts'
 import { select, unknownNames } from './selector.ts'
 import { checkTests } from './test-checks.ts'
@@ -46,10 +47,9 @@ function checkKeys(topology: Topology, findings: Add): void {
 }
 
 function checkOrigins(document: TopologyDocument, topology: Topology, findings: Add): void {
-  const nodes = [...topology.nodes.values()]
   for (const [at, { writers: selector, conflict }] of document.origins.entries()) {
     const path = ['origins', at, 'writers']
-    checkSelector(selector, nodes, path, findings)
+    checkSelector(selector, topology, path, findings)
     const writers = topology.origins[at]?.writers ?? []
     if (writers.length > MAX_WRITERS) {
       findings.add(
@@ -107,10 +107,10 @@ function checkPolicies(document: TopologyDocument, findings: Add): void {
 }
 
 function checkLinks(document: TopologyDocument, topology: Topology, findings: Add): void {
-  const nodes = [...topology.nodes.values()]
+  const joining = new Set(topology.groups.filter(joins).map(linkNumber))
   for (const [at, link] of document.links.entries()) {
     const checks = selectorsOf(link).map(([key, selector]) =>
-      checkSelector(selector, nodes, ['links', at, key], findings),
+      checkSelector(selector, topology, ['links', at, key], findings),
     )
     for (const [number, name] of link.policies.entries()) {
       if (topology.policies.has(name)) continue
@@ -124,30 +124,32 @@ function checkLinks(document: TopologyDocument, topology: Topology, findings: Ad
         checks.push(false)
       }
     }
-    const groups = topology.groups.filter(({ id }) => id.split('/')[0] === String(at))
-    const joins = ({ senders, receivers }: Group) =>
-      senders.some((sender) => receivers.some((receiver) => receiver !== sender))
-    if (!checks.includes(false) && !groups.some(joins)) {
+    if (!checks.includes(false) && !joining.has(at)) {
       findings.add(['links', at], 'joins no two nodes')
     }
   }
 }
 
+function joins({ senders, receivers }: Group): boolean {
+  return senders.some((sender) => receivers.some((receiver) => receiver !== sender))
+}
+
 /** Whether the selector means what it says. */
 function checkSelector(
   selector: SelectorText,
-  nodes: readonly TopologyNode[],
+  topology: Topology,
   path: Path,
   findings: Add,
 ): boolean {
-  const names = new Set<string>(nodes.map(({ name }) => name))
+  const names: ReadonlyMap<string, TopologyNode> = topology.nodes
   const unknown = unknownNames(selector, names)
   for (const name of unknown) {
     const number = Array.isArray(selector) ? [selector.indexOf(name)] : []
-    findings.add([...path, ...number], `unknown node "${name}"${suggestion(name, names)}`)
+    findings.add([...path, ...number], `unknown node "${name}"${suggestion(name, names.keys())}`)
   }
-  const isNobody =
-    typeof selector === 'object' && !Array.isArray(selector) && select(selector, nodes).length === 0
+  if (typeof selector === 'string' || Array.isArray(selector)) return unknown.length === 0
+  const nodes = [...topology.nodes.values()]
+  const isNobody = select(selector, nodes).length === 0
   if (isNobody) {
     const keys = nodes.flatMap(({ labels, locality }) => Object.keys({ ...labels, ...locality }))
     const hints = Object.entries(selector).map(([key, value]) => {
@@ -158,7 +160,7 @@ function checkSelector(
     const hint = hints.find((one) => one !== '') ?? ''
     findings.add(path, `selects no node: ${JSON.stringify(selector)}${hint}`)
   }
-  return unknown.length === 0 && !isNobody
+  return !isNobody
 }
 
 function valuesOf({ labels, locality }: TopologyNode, key: string): readonly string[] {

@@ -42,17 +42,17 @@ export function createFindings(document: Document, lines: LineCounter): Findings
   return {
     add: (path, text, { severity = 'error', atKey = false, lint } = {}) => {
       const at = place(offsetOf(document, path, atKey))
-      const message = lint === undefined ? text : `${text} [${lint}]`
+      const message = printable(lint === undefined ? text : `${text} [${lint}]`)
       found.push({
         severity,
         ...at,
-        path: pathText(path),
+        path: printable(pathText(path)),
         message,
         ...(lint === undefined ? {} : { lint }),
       })
     },
     addAt: (offset, message) => {
-      found.push({ severity: 'error', ...place(offset), path: '', message })
+      found.push({ severity: 'error', ...place(offset), path: '', message: printable(message) })
     },
     list: () => [...found].sort((a, b) => a.line - b.line || a.column - b.column),
   }
@@ -65,7 +65,10 @@ function offsetOf(document: Document, path: Path, atKey: boolean): number {
   for (const [depth, part] of path.entries()) {
     if (isAlias(node)) node = node.resolve(document)
     if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part))
+      // Of a key that is there twice the last one is read.
+      const pair = node.items.findLast(
+        ({ key }) => isScalar(key) && String(key.value) === String(part),
+      )
       if (pair === undefined) break
       const keyOffset = rangeStart(pair.key) ?? offset
       if (depth === path.length - 1 && atKey) return keyOffset
@@ -85,6 +88,11 @@ function rangeStart(node: unknown): number | undefined {
   return Array.isArray(range) && typeof range[0] === 'number' ? range[0] : undefined
 }
 
+/** Files may come from others, and findings go to terminals. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '?')
+}
+
 function pathText(path: Path): string {
   return path
     .map((part, depth) =>
@@ -98,6 +106,8 @@ export function suggestion(word: string, known: Iterable<string>): string {
   let best: string | undefined
   let bestDistance = Math.min(3, Math.ceil(word.length / 2))
   for (const candidate of known) {
+    // Each letter more is a step, and files may have many thousand names.
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
   }

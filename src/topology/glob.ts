@@ -52,6 +52,17 @@ export function mayMeet(a: string, b: string): boolean {
   return one.startsWith(other) || other.startsWith(one)
 }
 
+/** A name that the glob matches, for the usual ones. */
+export function sampleOf(glob: string): string {
+  return glob
+    .replaceAll(/\{([^,}]*)[^}]*\}/g, '$1')
+    .replaceAll(/\[\^[^\]]*\]/g, 'x')
+    .replaceAll(/\[([^\]])[^\]]*\]/g, '$1')
+    .replaceAll('**', 'any')
+    .replaceAll('*', '1')
+    .replaceAll('?', '1')
+}
+
 function literalStart(glob: string): string {
   return /^[^*?[{]*/.exec(glob)?.[0] ?? ''
 }

@@ -36,7 +36,24 @@ export function tellIssue(issue: Issue, value: unknown, findings: Pick<Findings,
     const expected = issue.issues[0]?.message ?? issue.message
     const message = `${expected}; got "${String(issue.path.at(-1))}"`
     findings.add(issue.path, message, { atKey: true })
-  } else findings.add(issue.path, textOf(issue, value))
+  } else {
+    findings.add(issue.path, textOf(issue, value))
+    if (isWithoutKind(issue, value)) tellUnknownKeys(issue.path.slice(0, -1), value, findings)
+  }
+}
+
+/** The key that says which of several maps is meant is missing, so none of them was looked at: it may be misspelt. */
+function isWithoutKind(issue: Issue, value: unknown): boolean {
+  return issue.code === 'invalid_union' && at(value, issue.path) === undefined
+}
+
+function tellUnknownKeys(path: Path, value: unknown, findings: Pick<Findings, 'add'>): void {
+  const { here, section } = knownKeys(value, path)
+  const known = new Set([...here, ...section])
+  for (const key of Object.keys(at(value, path) ?? {})) {
+    if (known.has(key)) continue
+    findings.add([...path, key], refusalOf(key, value, path), { atKey: true })
+  }
 }
 
 /** Of a test only the kind that was meant counts. */
@@ -75,7 +92,9 @@ function textOf(issue: Issue, value: unknown): string {
   const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 3)}...` : text
   const isUnquoted = expected === 'expected text' && typeof came !== 'object'
   const hint = typeof came === 'string' && words.length > 1 ? suggestion(came, words) : ''
-  return `${expected}; got ${shown}${isUnquoted ? ': put it in quotes' : hint}`
+  const isSingle = expected === 'expected a list' && typeof came === 'string'
+  const advice = isUnquoted ? ': put it in quotes' : isSingle ? `: put it in brackets` : hint
+  return `${expected}; got ${shown}${advice}`
 }
 
 /** The words that may stand there, where there are only some. */

@@ -48,21 +48,27 @@ export function toGroups(
         group(`${from}/${to}`, [from], [to], 'either'),
       )
     }
-    case 'explicit':
+    case 'explicit': {
+      const receivers = select(link.to, nodes)
       return select(link.from, nodes).flatMap((from) => {
-        const to = select(link.to, nodes).filter((other) => other !== from)
+        const to = receivers.filter((other) => other !== from)
         return to.length === 0 ? [] : [group(from, [from], to, 'down')]
       })
+    }
     case 'star':
     case 'tree': {
       const [parents, children] =
         link.shape === 'star' ? [link.center, link.leaves] : [link.parent, link.children]
       const flow = link.shape === 'star' ? link.flow : 'out'
+      const key = link.shape === 'tree' ? link.match : undefined
+      const placeOf = placesBy(key, nodes)
+      const others = select(children, nodes)
       return select(parents, nodes).flatMap((parent): readonly Group[] => {
-        const below = select(children, nodes).filter(
+        const place = placeOf.get(parent)
+        const below = others.filter(
           (child) =>
             child !== parent &&
-            (link.shape === 'star' || isMatched(link.match, parent, child, nodes)),
+            (key === undefined || (place !== undefined && placeOf.get(child) === place)),
         )
         const out = group(parent, [parent], below, 'down')
         // One group a leaf: what it says is for its center alone, and news on a topic reaches every member.
@@ -71,6 +77,11 @@ export function toGroups(
       })
     }
   }
+}
+
+/** Place of the link in the file, from 0: its groups are named after it. */
+export function linkNumber({ id }: Pick<Group, 'id'>): number {
+  return Number(id.split('/')[0])
 }
 
 /** Each to the next one, the last to the first; and back. Two members are neighbours once. */
@@ -99,14 +110,10 @@ function ratesOf({ bandwidth }: LinkDocument, way: Way): readonly LinkRate[] {
   )
 }
 
-/** `match: region`: a parent has the children of its own region. */
-function isMatched(
+/** For `match: region`: a parent has the children of its own region. */
+function placesBy(
   key: 'region' | 'zone' | undefined,
-  parent: NodeName,
-  child: NodeName,
   nodes: readonly TopologyNode[],
-): boolean {
-  if (key === undefined) return true
-  const of = (name: NodeName) => nodes.find((node) => node.name === name)?.locality[key]
-  return of(parent) !== undefined && of(parent) === of(child)
+): ReadonlyMap<NodeName, string | undefined> {
+  return new Map(key === undefined ? [] : nodes.map(({ name, locality }) => [name, locality[key]]))
 }

@@ -25,6 +25,7 @@ export function lintNodes(topology: Topology, findings: Add): void {
     }
   }
   lintEndpoints(topology, findings)
+  lintElsewhere(topology, findings)
   lintSources(topology, findings)
 }
 
@@ -65,6 +66,21 @@ function reachedByWriters({ groups, origins }: Topology): ReadonlySet<NodeName> 
     }
   }
   return reached
+}
+
+/** Only where some node has an endpoint: a file that `entrepot up` is to complete gives none. */
+function lintElsewhere({ nodes, origins }: Topology, findings: Add): void {
+  const hasEndpoint = (name: NodeName) => nodes.get(name)?.endpoint !== undefined
+  if (![...nodes.keys()].some(hasEndpoint)) return
+  for (const [at, { elsewhere, writers }] of origins.entries()) {
+    if (elsewhere === 'reject' || writers.some(hasEndpoint) || writers.length === nodes.size)
+      continue
+    const message = `no writer has an endpoint (${listText(writers)}), so there is nowhere to hand a push to; add one`
+    findings.add(['origins', at, 'elsewhere'], message, {
+      severity: 'warning',
+      lint: 'missing-endpoint',
+    })
+  }
 }
 
 /** One line for all: in a star it is what was meant. */

@@ -1,7 +1,8 @@
 /** Lints of times and rates: windows that make no sense, hours in a time zone that nobody wrote, links without any rate. */
 import type { FindingOptions, Findings } from './findings.ts'
+import { linkNumber } from './links.ts'
 import { listText } from './lint-nodes.ts'
-import { cronPeriod } from './schedule.ts'
+import { rhythmOf } from './rhythm.ts'
 import type { PolicyDocument, TopologyDocument } from './schema.ts'
 import type { NodeName, Topology } from './topology.ts'
 
@@ -33,10 +34,11 @@ function lintWindow(name: string, { schedule }: PolicyDocument, findings: Add): 
   if (schedule === undefined) return
   const path = ['policies', name, 'schedule']
   const options: FindingOptions = { severity: 'warning', lint: 'odd-window' }
-  const period = cronPeriod(schedule.cron)
-  if (period === undefined) {
+  // In every time zone the same, but for an hour on two days.
+  const { waitMs } = rhythmOf(schedule.cron, schedule.window, 'UTC')
+  if (waitMs === Number.POSITIVE_INFINITY) {
     findings.add([...path, 'cron'], 'no window ever opens: there is no such day', options)
-  } else if (schedule.window >= period) {
+  } else if (waitMs === 0) {
     const message =
       'each window ends after the next one has opened: it is always open, as `mode: eager` says plainly'
     findings.add([...path, 'window'], message, options)
@@ -104,7 +106,7 @@ function lintZones(document: TopologyDocument, { groups }: Topology, findings: A
   const isSite = (name: string) => document.policies[name]?.schedule?.tz === 'site'
   const reasons = new Map<NodeName, string>()
   for (const { id, policies, receivers } of groups) {
-    const link = document.links[Number(id.split('/')[0])]
+    const link = document.links[linkNumber({ id })]
     const scheduled = policies.find(({ name }) => isSite(name))
     const hasHours = link?.bandwidth.some(({ when }) => when !== undefined) === true
     if (scheduled === undefined && !hasHours) continue

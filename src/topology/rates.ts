@@ -31,9 +31,22 @@ export function limitsInto(topology: Topology, node: NodeName): ReadonlyMap<Node
   const timeZone = topology.nodes.get(node)?.timeZone ?? 'UTC'
   // A writer may read back from who only receives: such bytes go against the link, where no link leads their way.
   const limits = [...new Map([...against, ...along])].map(
-    ([from, links]) => [from, links.some(isFree) ? undefined : limitOf(links, timeZone)] as const,
+    ([from, links]) => [from, links.some(isFree) ? undefined : limitBy(links, timeZone)] as const,
   )
   return new Map(limits.flatMap(([from, limit]) => (limit === undefined ? [] : [[from, limit]])))
+}
+
+/** Of one link in a time zone: most pairs have one link, and many pairs the same. */
+const made = new WeakMap<readonly LinkRate[], Map<string, PairLimit>>()
+
+function limitBy(links: readonly (readonly LinkRate[])[], timeZone: string): PairLimit {
+  const [rates, another] = links
+  if (rates === undefined || another !== undefined) return limitOf(links, timeZone)
+  const byZone = made.get(rates) ?? new Map<string, PairLimit>()
+  made.set(rates, byZone)
+  const limit = byZone.get(timeZone) ?? limitOf(links, timeZone)
+  byZone.set(timeZone, limit)
+  return limit
 }
 
 /** Whether a link lets bytes through as fast as they go, whatever the hour. */

@@ -52,6 +52,10 @@ export function readableParts(value: unknown, issues: readonly z.core.$ZodIssue[
     },
     isDoubtful: ([section, name, key]) =>
       (section === 'policies' && refused.has(`policies ${String(name)}`)) ||
+      // What it promises may be what was misspelt.
+      (section === 'tests' &&
+        key === undefined &&
+        refused.has(`tests ${places.tests?.[Number(name)]}`)) ||
       // Without the section nobody is known, and that it is missing has been said.
       (section === 'links' && key === 'policies' && !isMap(at(rest, ['policies']))) ||
       !isMap(at(rest, ['nodes'])),

@@ -1,6 +1,8 @@
 /** Schedules: windows in which content may move. Each begins by a cron expression and lasts a stated time. */
 import { Cron } from 'croner'
+import { writtenDuration } from '../lib/duration.ts'
 import { messageOf } from '../lib/errors.ts'
+import { type Rhythm, rhythmOf } from './rhythm.ts'
 
 /** Milliseconds since the Unix epoch. */
 export type WindowState =
@@ -11,6 +13,8 @@ export type WindowState =
 export interface Schedule {
   /** At `ms` since the Unix epoch. `site` is the time zone (IANA) of the node that receives: it counts for `tz: site`. */
   at(ms: number, site: string): WindowState
+  /** Over a year; `site` as above. */
+  rhythm(site: string): Rhythm
   /** Canonical text: for hashes and people. */
   readonly text: string
 }
@@ -49,20 +53,6 @@ export function timeZoneProblem(text: string): string | undefined {
   }
 }
 
-/** Of how many runs in a row the shortest distance is looked for: enough for every day of a month. */
-const RUNS_COMPARED = 40
-/** Where the look begins; any moment would do. */
-const SOME_MOMENT = new Date('2026-01-01T00:00:00Z')
-
-/** The shortest time between two runs, milliseconds; undefined where there are never any. */
-export function cronPeriod(cron: string): number | undefined {
-  const runs = new Cron(cron, { paused: true, timezone: 'UTC' })
-    .nextRuns(RUNS_COMPARED, SOME_MOMENT)
-    .map((run) => run.getTime())
-  if (runs.length === 0) return undefined
-  return Math.min(...runs.slice(1).map((run, at) => run - (runs[at] ?? run)))
-}
-
 /** Windows that follow without a gap are one, as far as so many. */
 const MAX_JOINED = 40
 
@@ -71,11 +61,13 @@ interface Zone {
   readonly runs: Cron
   /** What was answered last, and from when on it holds. */
   last?: { readonly fromMs: number; readonly state: WindowState }
+  rhythm?: Rhythm
 }
 
 export function createSchedule({ cron, window, tz }: ScheduleText): Schedule {
   const zones = new Map<string, Zone>()
-  function zoneOf(timezone: string): Zone {
+  function zoneOf(site: string): Zone {
+    const timezone = tz === 'site' ? site : tz
     const zone = zones.get(timezone) ?? { runs: new Cron(cron, { paused: true, timezone }) }
     zones.set(timezone, zone)
     return zone
@@ -98,9 +90,9 @@ export function createSchedule({ cron, window, tz }: ScheduleText): Schedule {
     return { isOpen: true, untilMs }
   }
   return {
-    text: `${cron} for ${window} ms in ${tz}`,
+    text: `${cron} for ${writtenDuration(window)} in ${tz}`,
     at: (ms, site) => {
-      const zone = zoneOf(tz === 'site' ? site : tz)
+      const zone = zoneOf(site)
       // Each job asks again and again: until the window opens or ends the answer is the same.
       if (zone.last !== undefined && ms >= zone.last.fromMs && ms < endOf(zone.last.state)) {
         return zone.last.state
@@ -108,6 +100,11 @@ export function createSchedule({ cron, window, tz }: ScheduleText): Schedule {
       const state = look(zone.runs, ms)
       zone.last = { fromMs: ms, state }
       return state
+    },
+    rhythm: (site) => {
+      const zone = zoneOf(site)
+      zone.rhythm ??= rhythmOf(cron, window, tz === 'site' ? site : tz)
+      return zone.rhythm
     },
   }
 }

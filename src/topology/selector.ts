@@ -30,7 +30,7 @@ function valueAt(values: Readonly<Record<string, string>>, key: string): string 
 /** Names in the selector that no node has; labels are checked by what they select. */
 export function unknownNames(
   selector: SelectorText,
-  names: ReadonlySet<string>,
+  names: Pick<ReadonlySet<string>, 'has'>,
 ): readonly string[] {
   if (typeof selector === 'string') return selector === '*' || names.has(selector) ? [] : [selector]
   return Array.isArray(selector) ? selector.filter((name) => !names.has(name)) : []

@@ -10,6 +10,7 @@ import { lint, lintSelectors } from './lints.ts'
 import { readableParts } from './readable.ts'
 import { TOPOLOGY_SCHEMA } from './schema.ts'
 import type { Topology } from './topology.ts'
+import { tellYamlFaults, yamlWords } from './yaml-faults.ts'
 
 export interface TopologyReading {
   /** Absent when there is an error among the findings. */
@@ -19,8 +20,6 @@ export interface TopologyReading {
 
 /** Aliases that a file may expand to: more is a bomb. */
 const MAX_ALIASES = 50
-/** Errors of YAML itself that are told: one slip can cause thousands, and the first ones say it. */
-const MAX_YAML_ERRORS = 20
 
 export function readTopology(text: string): TopologyReading {
   const lines = new LineCounter()
@@ -34,12 +33,7 @@ export function readTopology(text: string): TopologyReading {
     stringKeys: true,
   })
   const findings = createFindings(document, lines)
-  // A warning is a tag that nobody reads, as in `!secret x`: the author means something by it.
-  const faults = [...document.errors, ...document.warnings]
-  for (const { pos, message } of faults.slice(0, MAX_YAML_ERRORS)) {
-    findings.addAt(pos[0], `YAML: ${inWords(message)}`)
-  }
-  if (faults.length > 0) return { findings: findings.list() }
+  if (!tellYamlFaults(document, lines, findings)) return { findings: findings.list() }
   const value = toValue(document, findings)
   if (value === undefined) return { findings: findings.list() }
 
@@ -82,13 +76,7 @@ function toValue(document: Document, findings: Findings): unknown {
     }
     findings.addAt(0, 'the file is empty; expected apiVersion: entrepot/v1, kind: Topology, ...')
   } catch (err) {
-    findings.addAt(0, `YAML: ${inWords(messageOf(err))}`)
+    findings.addAt(0, `YAML: ${yamlWords(messageOf(err))}`)
   }
   return undefined
-}
-
-/** The parser recurses: it runs out of stack in a text of many brackets. */
-function inWords(message: string): string {
-  if (message.includes('circular structure')) return 'an alias stands inside of what it names'
-  return message.includes('call stack') ? 'nested too deeply' : message
 }

@@ -58,6 +58,8 @@ export interface FormerPeerId {
 
 export interface Origin {
   matches(repository: RepositoryName): boolean
+  /** The globs, as the file has them. */
+  readonly repos: readonly string[]
   readonly writers: readonly NodeName[]
   /** What a node that is no writer does with a push. */
   readonly elsewhere: 'reject' | 'redirect' | 'proxy'
@@ -83,6 +85,8 @@ export interface Policy {
   /** Of the jobs that it asks for: higher goes first. */
   readonly priority: number
   readonly deletes: DeleteRule
+  /** What it lets through, as the file has it. */
+  readonly match: MatchText
   matchesRepository(repository: RepositoryName): boolean
   matchesTag(tag: Tag): boolean
   /** Manifests pushed by digest, without subject, flow too. */
@@ -91,6 +95,14 @@ export interface Policy {
   readonly lagObjectiveMs?: number
   /** Canonical text of what it lets through: for hashes. */
   readonly meaning: string
+}
+
+/** Globs and a range of versions, to be shown or to make names up from; whether something matches the policy says. */
+export interface MatchText {
+  readonly repos: readonly string[]
+  readonly semver?: string
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
 }
 
 export interface DeleteRule {

@@ -37,13 +37,22 @@ export const INSTANT = z.iso.datetime({
   error: 'expected a time like 2026-12-31T23:59:59Z',
 })
 const EXPECTED_TEXT = 'expected 1 to 128 characters'
-export const TEXT = z.string().min(1, EXPECTED_TEXT).max(128, EXPECTED_TEXT)
+/** Names and labels are printed: none may move the cursor, or turn the order of what is read. */
+export const TEXT = z
+  .string()
+  .min(1, EXPECTED_TEXT)
+  .max(128, EXPECTED_TEXT)
+  .refine(
+    (text) => !/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u.test(text),
+    'expected one line of text, without control characters',
+  )
 export const REPOSITORY_GLOBS = z.array(REPOSITORY_GLOB).min(1, 'expected at least one glob')
 
 /** In the file as people write it; milliseconds inside. */
+const EXPECTED_TIME = 'expected a time such as 90s, 5m, 2h or 7d'
 export const DURATION = z
-  .string()
-  .regex(/^[1-9]\d{0,8}(d|h|m|s|ms)$/, 'expected a time such as 90s, 5m, 2h or 7d')
+  .string(EXPECTED_TIME)
+  .regex(/^[1-9]\d{0,8}(d|h|m|s|ms)$/, EXPECTED_TIME)
   .transform((text) => parseDuration(text) ?? 0)
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {
@@ -58,13 +67,11 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 }
 
+const EXPECTED_SIZE = 'expected a size such as 500MB, 200GiB or 2TB'
 /** `200GiB`; bytes inside. */
 export const SIZE = z
-  .string()
-  .regex(
-    /^\d{1,9}(?:\.\d{1,3})?(?:B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$/,
-    'expected a size such as 500MB, 200GiB or 2TB',
-  )
+  .string(EXPECTED_SIZE)
+  .regex(/^\d{1,9}(?:\.\d{1,3})?(?:B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$/, EXPECTED_SIZE)
   .transform((text) => {
     const [, number, unit = ''] = /^([\d.]+)(\w+)$/.exec(text) ?? []
     return Math.round(Number(number) * (SIZE_UNITS[unit] ?? 1))
@@ -72,22 +79,21 @@ export const SIZE = z
 
 const RATE_UNITS: Readonly<Record<string, number>> = { kbit: 1e3, Mbit: 1e6, Gbit: 1e9 }
 
+const EXPECTED_RATE = 'expected a rate such as 800kbit, 20Mbit or 1Gbit (bits a second)'
 /** `20Mbit`; bits a second inside. */
 export const RATE = z
-  .string()
-  .regex(
-    /^\d{1,6}(?:\.\d{1,3})?(?:kbit|Mbit|Gbit)$/,
-    'expected a rate such as 800kbit, 20Mbit or 1Gbit (bits a second)',
-  )
+  .string(EXPECTED_RATE)
+  .regex(/^\d{1,6}(?:\.\d{1,3})?(?:kbit|Mbit|Gbit)$/, EXPECTED_RATE)
   .transform((text) => {
     const [, number, unit = ''] = /^([\d.]+)(\w+)$/.exec(text) ?? []
     return Math.round(Number(number) * (RATE_UNITS[unit] ?? 1))
   })
 
+const EXPECTED_SHARE = 'expected a share such as 20%'
 /** `20%`; a share from 0 to 1 inside. */
 export const SHARE = z
-  .string()
-  .regex(/^(?:100|[1-9]?\d)%$/, 'expected a share such as 20%')
+  .string(EXPECTED_SHARE)
+  .regex(/^(?:100|[1-9]?\d)%$/, EXPECTED_SHARE)
   .transform((text) => Number(text.slice(0, -1)) / 100)
 
 /** `linux/amd64`, `linux/arm/v7`. */

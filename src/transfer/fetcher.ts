@@ -52,7 +52,13 @@ export interface FetcherDeps {
   readonly events: EventBus
 }
 
-export function createFetcher({ source, blobs, sources, events }: FetcherDeps): Fetcher {
+/** Whoever asks leaves at once when told to; the bytes that were on their way have ended when this is disposed of. */
+export function createFetcher({
+  source,
+  blobs,
+  sources,
+  events,
+}: FetcherDeps): Fetcher & AsyncDisposable {
   const flights = createFlights<BlobPull | Failure>()
   const watchers = new Map<Digest, Set<(bytes: number) => void>>()
   // Who holds an image holds its parts: one that lacks a part is no holder of the image.
@@ -92,5 +98,6 @@ export function createFetcher({ source, blobs, sources, events }: FetcherDeps): 
         if (watching.size === 0) watchers.delete(digest)
       }
     },
+    [Symbol.asyncDispose]: () => flights[Symbol.asyncDispose](),
   }
 }

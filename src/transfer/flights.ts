@@ -1,9 +1,11 @@
 /** One flight per digest, whoever asks: later callers join the one that runs. It ends when all of them have left. */
 import { reasonOf } from '../lib/abort.ts'
 
-export interface Flights<T> {
+export interface Flights<T> extends AsyncDisposable {
   /** Runs `fly`, or joins the flight of this name. `signal` takes the caller out; the last one out aborts the flight. */
   join(name: string, fly: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>
+  /** Aborts all; resolves when the last one has ended. Nothing flies afterwards. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 interface Flight<T> {
@@ -14,6 +16,7 @@ interface Flight<T> {
 
 export function createFlights<T>(): Flights<T> {
   const flights = new Map<string, Flight<T>>()
+  const over = new AbortController()
 
   function start(name: string, fly: (signal: AbortSignal) => Promise<T>): Flight<T> {
     const stop = new AbortController()
@@ -29,6 +32,7 @@ export function createFlights<T>(): Flights<T> {
     join: async (name, fly, signal) => {
       for (;;) {
         signal.throwIfAborted()
+        over.signal.throwIfAborted()
         const running = flights.get(name)
         // One that is being aborted is of no use: wait until it is gone.
         if (running?.stop.signal.aborted) {
@@ -44,6 +48,12 @@ export function createFlights<T>(): Flights<T> {
           if (flight.callers === 0) flight.stop.abort(signal.reason)
         }
       }
+    },
+    [Symbol.asyncDispose]: async () => {
+      over.abort(new DOMException('nothing is fetched any more', 'AbortError'))
+      const all = [...flights.values()]
+      for (const { stop } of all) stop.abort(over.signal.reason)
+      await Promise.allSettled(all.map(({ result }) => result))
     },
   }
 }

@@ -23,12 +23,16 @@ export interface PushForwarderOptions {
   readonly maxRequests: number
   /** What clients of this node speak. */
   readonly scheme: 'http' | 'https'
+  /** Until a writer answers what begins a push, milliseconds. */
+  readonly beginTimeoutMs?: number
 }
 
 /** The answer must come so soon after the last byte of the request, milliseconds: a writer hashes and syncs a large layer before. */
 const ANSWER_TIMEOUT_MS = 120_000
 /** What reads is answered from an index, milliseconds: who hangs for longer is passed over. */
 const READ_TIMEOUT_MS = 10_000
+/** What begins an upload is too, but a writer that is behind with its work waits 10 s before it says so. */
+const BEGIN_TIMEOUT_MS = 30_000
 /** No byte of an answer for so long, milliseconds: the writer or the link is gone. */
 const IDLE_TIMEOUT_MS = 60_000
 /** A node that is up says so at once, milliseconds. */
@@ -36,7 +40,7 @@ const READY_TIMEOUT_MS = 2_000
 
 export function createPushForwarder(
   deps: PushForwarderDeps,
-  { maxRequests, scheme }: PushForwarderOptions,
+  { maxRequests, scheme, beginTimeoutMs = BEGIN_TIMEOUT_MS }: PushForwarderOptions,
 ): PushForwarder {
   const agents = createNodeAgents(deps, {
     connections: maxRequests,
@@ -44,6 +48,12 @@ export function createPushForwarder(
     bodyTimeout: IDLE_TIMEOUT_MS,
   })
   let underWay = 0
+
+  function timeoutOf(method: string, hasBody: boolean): number {
+    if (method === 'GET' || method === 'HEAD') return READ_TIMEOUT_MS
+    // The PUT that ends an upload has no body either, and waits for its hash.
+    return method === 'PUT' || hasBody ? ANSWER_TIMEOUT_MS : beginTimeoutMs
+  }
 
   async function pass(
     { name, endpoint }: Writer,
@@ -69,6 +79,7 @@ export function createPushForwarder(
         await source.return?.()
       }
     }
+    const headersTimeout = timeoutOf(method, body !== undefined)
     const source = body?.()[Symbol.asyncIterator]()
     const stream =
       source === undefined ? null : Readable.from(reading(source), { objectMode: false })
@@ -82,7 +93,7 @@ export function createPushForwarder(
           [PASSED_BY_HEADER]: deps.self,
         },
         body: stream,
-        headersTimeout: method === 'GET' || method === 'HEAD' ? READ_TIMEOUT_MS : ANSWER_TIMEOUT_MS,
+        headersTimeout,
         signal,
       })
       answer.body.once('close', over)
@@ -95,8 +106,9 @@ export function createPushForwarder(
     } catch (err) {
       over()
       if (isClientGone || signal.aborted) return { kind: 'gone' }
-      const isUnreached = !isBegun && !(err instanceof errors.HeadersTimeoutError)
-      return { kind: isUnreached ? 'unreached' : 'broken', reason: messageOf(err) }
+      const isSilent = err instanceof errors.HeadersTimeoutError
+      const reason = isSilent ? `no answer within ${headersTimeout} ms` : messageOf(err)
+      return { kind: isBegun ? 'broken' : 'unreached', reason }
     }
   }
 

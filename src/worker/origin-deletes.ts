@@ -3,7 +3,12 @@
  * and those that are due applied. All of it is derived from the ledger; the index adds a person's word and what was applied.
  */
 import { isDigest, type Reference, type RepositoryName, type Tag } from '../oci/name.ts'
-import { type DeleteState, deleteStates, GUARD_MS } from '../planner/delete-states.ts'
+import {
+  type DeleteState,
+  deleteStates,
+  GUARD_MS,
+  type ShownRepository,
+} from '../planner/delete-states.ts'
 import type { ContentKeeper } from '../storage/content.ts'
 import type { DeleteRows } from '../storage/delete-rows.ts'
 import {
@@ -20,14 +25,16 @@ export interface OriginDelete {
   readonly dueAtMs: number
   readonly state: DeleteState
   /** Of one in its grace: why it would not go when that is over, as things are. */
-  readonly afterGrace?: 'kept-last' | 'held-up'
+  readonly afterGrace?: Exclude<DeleteState, 'in-grace' | 'due'>
 }
 
 export interface RepositoryDeletes {
   readonly repository: RepositoryName
   /** Tags that the node shows, the deleted ones included. */
   readonly tags: number
-  /** Since when deletes wait for a person, milliseconds since the Unix epoch. */
+  /** Deletes that wait for a person. */
+  readonly heldUp: number
+  /** Since when, milliseconds since the Unix epoch. */
   readonly heldUpSinceMs?: number
   readonly deletes: readonly OriginDelete[]
 }
@@ -71,25 +78,29 @@ const DROPS_AT_ONCE = 64
 
 export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
   const { rows, content, nowMs } = deps
+  /** Of each repository the last: a look and a person's word do not write over each other's notes. */
+  const turns = new Map<RepositoryName, Promise<unknown>>()
+
+  async function inTurn<T>(repository: RepositoryName, work: () => Promise<T>): Promise<T> {
+    const before = turns.get(repository) ?? Promise.resolve()
+    const turn = before.catch(() => {}).then(work)
+    turns.set(repository, turn)
+    try {
+      return await turn
+    } finally {
+      if (turns.get(repository) === turn) turns.delete(repository)
+    }
+  }
 
   async function judge(repository: RepositoryName) {
     const look = await lookAtRepository(deps, repository)
-    const { tags, found, notes } = look
     const now = nowMs()
-    const repositoryAt = (nowMs: number) => ({
-      tags,
-      takenAtMs: [...notes.taken.values()],
-      isHeldUp: notes.heldUpSinceMs !== undefined,
-      nowMs,
-    })
-    const states = deleteStates(repositoryAt(now))
-    const judged = found.map((one) => {
-      const { key, deletion, isOfTag } = one
-      // What is no tag of the repository waits for its grace alone.
-      const alone: DeleteState = deletion.dueAtMs > now ? 'in-grace' : 'due'
-      return { ...one, state: (isOfTag ? states.get(key.reference as Tag) : undefined) ?? alone }
-    })
-    const later = () => deleteStates(repositoryAt(Number.POSITIVE_INFINITY))
+    const states = deleteStates(shownAt(look, now))
+    const judged = look.found.map((one) => ({
+      ...one,
+      state: states.get(one.key.reference) ?? 'due',
+    }))
+    const later = () => deleteStates(shownAt(look, Number.POSITIVE_INFINITY))
     return { look, now, judged, later }
   }
 
@@ -100,7 +111,9 @@ export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
     for (let at = 0; at < inOrder.length; at += DROPS_AT_ONCE) {
       signal.throwIfAborted()
       const some = inOrder.slice(at, at + DROPS_AT_ONCE)
-      await Promise.all(some.map(({ key }) => content.drop(key, { asReader: true })))
+      await Promise.all(
+        some.map(({ key, recordId }) => content.drop(key, { asReader: true, deletedBy: recordId })),
+      )
     }
   }
 
@@ -113,51 +126,54 @@ export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
       return {
         repository,
         tags: look.tags.length,
+        heldUp: judged.filter(({ state }) => state === 'held-up').length,
         ...(heldUpSinceMs === undefined ? {} : { heldUpSinceMs }),
-        deletes: judged.map(({ key, deletedAtMs, deletion, state, isOfTag }) => {
-          const isTag = state === 'in-grace' && isOfTag
-          const afterGrace = isTag ? after?.get(key.reference as Tag) : undefined
-          return {
-            reference: key.reference,
-            deletedAtMs,
-            dueAtMs: deletion.dueAtMs,
-            state,
-            ...(afterGrace === 'kept-last' || afterGrace === 'held-up' ? { afterGrace } : {}),
-          }
+        deletes: judged.map(({ key, deletedAtMs, deletion, state }) => {
+          const { reference } = key
+          const told = { reference, deletedAtMs, dueAtMs: deletion.dueAtMs, state }
+          const afterGrace = state === 'in-grace' ? after?.get(reference) : undefined
+          const goes = afterGrace === undefined || afterGrace === 'in-grace' || afterGrace === 'due'
+          return goes ? told : { ...told, afterGrace }
         }),
       }
     },
 
-    apply: async (repository, { signal }) => {
-      const { look, now, judged } = await judge(repository)
-      signal.throwIfAborted()
-      const inState = (state: DeleteState) => judged.filter((one) => one.state === state)
-      const [due, heldUp, waiting] = [inState('due'), inState('held-up'), inState('in-grace')]
-      if (due.some(isCounted)) await rows.take(repository, dueTimesOf(due.filter(isCounted)))
-      const heldUpSinceMs = look.notes.heldUpSinceMs ?? now
-      const isNewlyHeldUp = heldUp.length > 0 && (await rows.holdUp(repository, heldUpSinceMs))
-      await dropAll(due, signal)
-      const left = judged.filter(({ state }) => state !== 'due')
-      await forgetWhatIsOver(repository, look, { left, isHeldUp: heldUp.length > 0, now })
-      const nextMs = Math.min(...waiting.map(({ deletion }) => deletion.dueAtMs))
-      return {
-        tags: look.tags.length,
-        heldUp: heldUp.length,
-        ...(heldUp.length === 0 ? {} : { heldUpSinceMs }),
-        isNewlyHeldUp,
-        left: left.length,
-        ...(waiting.length === 0 ? {} : { nextMs }),
-        entries: look.entries,
-      }
-    },
+    apply: (repository, options) => inTurn(repository, () => applyNow(repository, options)),
 
-    confirm: async (repository) => {
-      const { found } = await lookAtRepository(deps, repository)
-      const ofTags = found.filter(({ isOfTag }) => isOfTag)
-      const ids = ofTags.map(({ key, recordId }) => [key.reference as Tag, recordId] as const)
-      if (ids.length > 0) await rows.confirm(repository, new Map(ids))
-      return ids.length
-    },
+    confirm: (repository) =>
+      inTurn(repository, async () => {
+        const { found } = await lookAtRepository(deps, repository)
+        const ofTags = found.filter(({ isOfTag }) => isOfTag)
+        const ids = ofTags.map(({ key, recordId }) => [key.reference as Tag, recordId] as const)
+        if (ids.length > 0) await rows.confirm(repository, new Map(ids))
+        return ids.length
+      }),
+  }
+
+  async function applyNow(
+    repository: RepositoryName,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<Applied> {
+    const { look, now, judged } = await judge(repository)
+    signal.throwIfAborted()
+    const inState = (state: DeleteState) => judged.filter((one) => one.state === state)
+    const [due, heldUp, waiting] = [inState('due'), inState('held-up'), inState('in-grace')]
+    if (due.some(isCounted)) await rows.take(repository, dueTimesOf(due.filter(isCounted)))
+    const heldUpSinceMs = look.notes.heldUpSinceMs ?? now
+    const isNewlyHeldUp = heldUp.length > 0 && (await rows.holdUp(repository, heldUpSinceMs))
+    await dropAll(due, signal)
+    const left = judged.filter(({ state }) => state !== 'due')
+    await forgetWhatIsOver(repository, look, { left, isHeldUp: heldUp.length > 0, now })
+    const nextMs = earliestMs(waiting)
+    return {
+      tags: look.tags.length,
+      heldUp: heldUp.length,
+      ...(heldUp.length === 0 ? {} : { heldUpSinceMs }),
+      isNewlyHeldUp,
+      left: left.length,
+      ...(waiting.length === 0 ? {} : { nextMs }),
+      entries: look.entries,
+    }
   }
 
   async function forgetWhatIsOver(
@@ -168,7 +184,7 @@ export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
     const { left, now } = state
     const idsLeft = new Map(left.map(({ key, recordId }) => [key.reference as Tag, recordId]))
     // Those that wait are counted with what went within a day of them, however long they wait.
-    const firstMs = Math.min(now, ...left.filter(isCounted).map(({ deletion }) => deletion.dueAtMs))
+    const firstMs = Math.min(now, earliestMs(left.filter(isCounted)))
     const isHeldUp = notes.heldUpSinceMs !== undefined && !state.isHeldUp
     const confirmed = [...notes.confirmed].filter(([tag, id]) => idsLeft.get(tag) !== id)
     const taken = [...notes.taken].filter(([, dueAtMs]) => dueAtMs < firstMs - GUARD_MS)
@@ -181,6 +197,25 @@ export function createOriginDeletes(deps: OriginDeletesDeps): OriginDeletes {
 /** By a guard. */
 function isCounted({ deletion, isConfirmed, isOfTag }: FoundDelete): boolean {
   return isOfTag && deletion.guard !== undefined && !isConfirmed
+}
+
+/** Infinity where there is none. */
+function earliestMs(found: readonly FoundDelete[]): number {
+  return found.reduce(
+    (least, { deletion }) => Math.min(least, deletion.dueAtMs),
+    Number.POSITIVE_INFINITY,
+  )
+}
+
+function shownAt({ tags, found, notes }: RepositoryLook, nowMs: number): ShownRepository {
+  const others = found
+    .filter(({ isOfTag }) => !isOfTag)
+    .map(({ key, deletion: { dueAtMs }, digest, subject }) => ({
+      ...{ reference: key.reference, dueAtMs, digest },
+      ...(subject === undefined ? {} : { subject }),
+    }))
+  const isHeldUp = notes.heldUpSinceMs !== undefined
+  return { tags, others, takenAtMs: [...notes.taken.values()], isHeldUp, nowMs }
 }
 
 function dueTimesOf(found: readonly FoundDelete[]): ReadonlyMap<Tag, number> {

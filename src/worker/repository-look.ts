@@ -1,4 +1,5 @@
 /** A look at one repository: the tags that this node shows, and what of all that it shows was deleted by others. */
+import type { Digest } from '../oci/digest.ts'
 import { isDigest, type RepositoryName, type Tag } from '../oci/name.ts'
 import type { DeleteRules, Deletion } from '../planner/delete-rule.ts'
 import type { ShownTag } from '../planner/delete-states.ts'
@@ -19,6 +20,10 @@ export interface FoundDelete {
   readonly isConfirmed: boolean
   /** Of a tag of the repository: not by digest, and not about another image. Only these are counted. */
   readonly isOfTag: boolean
+  /** What is shown. */
+  readonly digest: Digest
+  /** What that is about. */
+  readonly subject?: Digest
 }
 
 export interface RepositoryLook {
@@ -65,23 +70,28 @@ export async function lookAtRepository(
     const [newest] = history
     if (newest === undefined || visibleOf(history) !== undefined) return undefined
     const { reference } = key
-    const isHere =
-      held !== undefined || (isDigest(reference) && content.isComplete(repository, reference))
-    const deletion = isHere ? await rules.of(key, history) : undefined
-    if (deletion === undefined) return undefined
+    const isWhole = isDigest(reference) && content.isComplete(repository, reference)
+    const digest = held?.digest ?? (isWhole ? reference : undefined)
+    const deletion = digest === undefined ? undefined : await rules.of(key, history)
+    if (digest === undefined || deletion === undefined) return undefined
     const isConfirmed = confirmed.get(reference as Tag) === newest.id
     const deletedAtMs = msOfTime(newest.record.time)
     const isOfTag = tagOf(entry) !== undefined
-    return { key, recordId: newest.id, deletedAtMs, deletion, isConfirmed, isOfTag }
+    const subject = subjectOf(newest.record)
+    const about = subject === undefined ? {} : { subject }
+    return {
+      ...about,
+      ...{ key, recordId: newest.id, deletedAtMs, deletion, isConfirmed, isOfTag, digest },
+    }
   }
 }
 
 function shownIn(entry: Entry, found: FoundDelete | undefined): ShownTag | undefined {
   const tag = tagOf(entry)
   if (entry.held === undefined || tag === undefined) return undefined
-  const pushedAtMs = pushedAt(entry)
-  if (found === undefined) return { tag, pushedAtMs }
-  return { tag, pushedAtMs, deletion: { ...found.deletion, isConfirmed: found.isConfirmed } }
+  const shown = { tag, pushedAtMs: pushedAt(entry), digest: entry.held.digest }
+  if (found === undefined) return shown
+  return { ...shown, deletion: { ...found.deletion, isConfirmed: found.isConfirmed } }
 }
 
 /** Undefined for what is pushed by digest, and for tags that are about another image. */

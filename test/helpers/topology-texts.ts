@@ -33,7 +33,19 @@ export function topologyWith(sections: Sections): Topology {
   return topologyOf(textOf(sections))
 }
 
-/** A file that comes with the project. */
+/** Files that come with the project. */
+export const SHIPPED = [
+  'air-gap',
+  'edge-pull-through',
+  'full-mesh',
+  'hierarchical',
+  'master-slave',
+  'mesh',
+  'ring',
+  'three-level',
+]
+
+/** One of them. */
 export function shippedText(name: string): string {
   return readFileSync(new URL(`../../topologies/${name}.yaml`, import.meta.url), 'utf8')
 }

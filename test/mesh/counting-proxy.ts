@@ -1,15 +1,18 @@
-/** A TCP proxy in front of a node that counts what the node sends. */
+/** A TCP proxy in front of a node that counts what the node sends, and sees who asks. */
 import { connect, createServer, type Socket } from 'node:net'
 
 export interface CountingProxy extends AsyncDisposable {
   readonly port: number
   /** Bytes that the node sent to whoever came through here. */
   sent(): number
+  /** Tokens with which it was asked, the newest last. */
+  tokens(): readonly string[]
 }
 
 /** `to`: the port of the node on loopback; it need not listen yet. */
 export async function startCountingProxy(port: number, to: number): Promise<CountingProxy> {
   let sent = 0
+  const tokens = new Set<string>()
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
     const node = connect(to, '127.0.0.1')
@@ -25,6 +28,11 @@ export async function startCountingProxy(port: number, to: number): Promise<Coun
     node.on('data', (chunk) => {
       sent += chunk.length
     })
+    client.on('data', (chunk) => {
+      for (const [, token = ''] of chunk.toString().matchAll(/^authorization: Bearer (\S+)/gim)) {
+        tokens.add(token)
+      }
+    })
     client.pipe(node)
     node.pipe(client)
   })
@@ -35,6 +43,7 @@ export async function startCountingProxy(port: number, to: number): Promise<Coun
   return {
     port,
     sent: () => sent,
+    tokens: () => [...tokens],
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => {

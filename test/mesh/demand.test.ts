@@ -109,6 +109,9 @@ describe('scheduled', () => {
       expect(opens).toMatch(/-01-01T00:00:00\.000Z$/)
       const why = entrepot('why', 'edge', `${REPO}:v1`, '--url', edge.url)
       expect(why.stdout).toContain(`waits for its window, which opens at ${opens}; `)
+      const converged = entrepot('converged', '--url', edge.url)
+      expect(converged.stdout).toContain(`1 transfer waits for its window (next opens ${opens})`)
+      expect(converged.status).toBe(1)
       for (const digest of partsOf(image)) expect(isOnDisk(edge, digest)).toBe(false)
     }
 
@@ -161,6 +164,12 @@ describe('manual', () => {
     // Its source is away, and so is the node for a while: the word stands.
     await hub.stop()
     expect(entrepot('pull', 'edge', `${REPO}:v1`, '--url', edge.url).status).toBe(0)
+    const wait = ['--url', edge.url, '--wait', '--timeout']
+    const vain = entrepot('pull', 'edge', `${REPO}:v1`, ...wait, '1s')
+    expect(vain.status).toBe(1)
+    expect(vain.stdout).toMatch(/^team\/app:v1 is not at edge after 1s\. .*It goes on without/)
+    const odd = entrepot('pull', 'edge', `${REPO}:v1`, ...wait, 'soon')
+    expect([odd.status, odd.stderr]).toEqual([2, expect.stringContaining('--timeout: expected')])
     await edge.restart()
     await hub.start()
     await eventually(async () => (await digestAt(edge.url, REPO, 'v1')) === second.digest)

@@ -180,6 +180,15 @@ test('what no owner signed, is not newer, is not good or is of another mesh is r
   const unread = send(hq, sealTopology(changing.owner, { ...sealed, text: broken }))
   expect(await refusal(unread)).toMatchObject({ status: 400, code: 'TOPOLOGY_INVALID' })
 
+  const keyless = changing.text(2, ({ nodes }) => {
+    nodes.hq = { ...nodes.hq, peerId: undefined }
+  })
+  expect(await refusal(changing.apply('hq', keyless))).toMatchObject({
+    status: 409,
+    code: 'NODE_UNFIT',
+    message: expect.stringContaining('write there: peerId: 12D3Koo'),
+  })
+
   const { generation, topology } = await statusOf(hq)
   expect({ generation, from: topology.rejected?.from }).toEqual({ generation: 1, from: 'apply' })
   expect(entrepot('status', '--url', hq.url).stdout).toMatch(/rejected +generation 2, from apply: /)

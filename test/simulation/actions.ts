@@ -15,6 +15,10 @@ export interface Actions {
   promote(): Promise<void>
   sign(): Promise<void>
   remove(): Promise<void>
+  /** Many at once. */
+  removeMost(): Promise<void>
+  /** A person lets go what waits for it. */
+  confirm(): Promise<void>
   collect(): Promise<void>
 }
 
@@ -110,6 +114,23 @@ export function createActions(world: World): Actions {
     return random.fraction() < 0.3 ? makeIndex([one, makeImage(`other ${images}`)]) : one
   }
 
+  /** Tags that their writer may delete: one that is derived from the loser of another one cannot be deleted by itself. */
+  async function tagsAt({ core }: SimNode, repository: RepositoryName): Promise<readonly Tag[]> {
+    const tags = (await core?.content.tags(repository, { limit: 10 })) ?? []
+    return tags.filter((reference) => core?.ledger.entry({ repository, reference }) !== undefined)
+  }
+
+  function removeAt(writer: SimNode, repository: RepositoryName, reference: Tag): void {
+    const { core } = writer
+    if (core === undefined) return
+    ask(writer, `delete ${repository}:${reference}`, async () => {
+      if (!(await changesOf(core).deleteTag(repository, reference))) return
+      const said = acknowledge(writer, { repository, reference })
+      if (!said.some(({ record }) => record.kind === 'delete'))
+        throw new Error(`the delete of ${repository}:${reference} was answered and not signed`)
+    })
+  }
+
   return {
     push: async () => {
       const repository = random.pick(repositories)
@@ -148,20 +169,23 @@ export function createActions(world: World): Actions {
     remove: async () => {
       const repository = random.pick(repositories)
       const writer = writerOf(repository)
-      const { core } = writer
-      if (core === undefined || writer.disk.isFull) return
-      // A tag that is derived from the loser of another one cannot be deleted by itself.
-      const tags = (await core.content.tags(repository, { limit: 10 })).filter(
-        (reference) => core.ledger.entry({ repository, reference }) !== undefined,
-      )
-      if (tags.length === 0) return
-      const reference = random.pick(tags)
-      ask(writer, `delete ${repository}:${reference}`, async () => {
-        if (!(await changesOf(core).deleteTag(repository, reference))) return
-        const said = acknowledge(writer, { repository, reference })
-        if (!said.some(({ record }) => record.kind === 'delete'))
-          throw new Error(`the delete of ${repository}:${reference} was answered and not signed`)
-      })
+      if (writer.core === undefined || writer.disk.isFull) return
+      const tags = await tagsAt(writer, repository)
+      if (tags.length > 0) removeAt(writer, repository, random.pick(tags))
+    },
+    removeMost: async () => {
+      const repository = random.pick(repositories)
+      const writer = writerOf(repository)
+      if (writer.core === undefined || writer.disk.isFull) return
+      const [, ...tags] = await tagsAt(writer, repository)
+      for (const tag of tags) removeAt(writer, repository, tag)
+    },
+    confirm: async () => {
+      const node = random.pick([...world.nodes.values()])
+      const waiting = node.core?.deletes.heldUp() ?? []
+      if (waiting.length === 0 || node.disk.isFull) return
+      const { repository } = random.pick(waiting)
+      ask(node, `let the deletes of ${repository} go`, () => world.guards.confirm(node, repository))
     },
     /** Without a grace, and where it hurts: jobs run, news waits, layers of an earlier image are about to be linked. */
     collect: async () => {

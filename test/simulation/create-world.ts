@@ -7,6 +7,7 @@ import { createSimHub, type SimHubOptions } from '../../src/simulator/sim-networ
 import { createSimNode, type SimNode } from '../../src/simulator/sim-node.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 import { createFilesRun } from './files-run.ts'
+import { createGuards } from './guards.ts'
 import { createMemory } from './memory.ts'
 import { describePlot, type Plot, plotOf } from './plot.ts'
 import type { World } from './world.ts'
@@ -53,7 +54,8 @@ export async function createWorld(options: WorldOptions): Promise<World> {
     nodes.set(name, node)
   }
   const pending = new Set<Promise<void>>()
-  return { topology, plot, random, clock, hub, nodes, memory, files, tell, pending }
+  const guards = createGuards(memory)
+  return { topology, plot, random, clock, hub, nodes, memory, files, guards, tell, pending }
 }
 
 function ratesOf({ dropRate, duplicateRate, maxDelayMs, isAttacked }: Plot): SimHubOptions {

@@ -15,6 +15,7 @@ import type { World } from './world.ts'
 interface Rule {
   readonly graceMs: number
   readonly keepLast: number
+  readonly guard: number | undefined
 }
 
 /** By what the file says of a tag; undefined: the node shows it whatever its writers delete. */
@@ -29,16 +30,23 @@ function ruleOf(topology: Topology, node: NodeName, key: RecordKey): Rule | unde
   return {
     graceMs: Math.min(...rules.map(({ graceMs }) => graceMs)),
     keepLast: Math.max(...rules.map(({ keepLast }) => keepLast)),
+    guard: guardOf(rules),
   }
+}
+
+function guardOf(rules: readonly { readonly guard?: number | undefined }[]): number | undefined {
+  const guards = rules.flatMap(({ guard }) => guard ?? [])
+  return guards.length === 0 ? undefined : Math.min(...guards)
 }
 
 /** A tag that the node showed is gone. `shown` is what it shows now, by key. @throws when it must be there */
 export function checkTaken(
-  { files, memory, clock, plot }: World,
-  { name }: SimNode,
+  { files, memory, clock, plot, guards }: World,
+  node: SimNode,
   text: string,
   shown: ReadonlyMap<string, unknown>,
 ): void {
+  const { name } = node
   const key = parseKeyText(text)
   const where = `${key.repository}:${key.reference} at ${name}`
   // Of the files that it ran since the last look any may have been the reason.
@@ -54,14 +62,17 @@ export function checkTaken(
   const left = [...shown.keys()].filter((one) => parseKeyText(one).repository === key.repository)
   if (left.length < keepLast)
     throw new Error(`${where}: taken away, though no more than ${keepLast} stay`)
+  const guard = guardOf(rules)
+  if (guard !== undefined && !guards.isConfirmed(node, key)) guards.checkTaken(node, key, guard)
 }
 
 /** At rest, every grace is over. @throws when something is shown that had to go */
 export function checkDeleted(
-  { topology, memory }: World,
-  { name }: SimNode,
+  { topology, memory, guards }: World,
+  node: SimNode,
   entries: readonly Entry[],
 ): void {
+  const { name } = node
   for (const repository of new Set(entries.map(({ key }) => key.repository))) {
     const shown = entries.filter(
       ({ key, held, history }) =>
@@ -80,6 +91,7 @@ export function checkDeleted(
     for (const entry of deleted) {
       const rule = ruleOf(topology, name, entry.key)
       if (rule === undefined) continue
+      if (rule.guard !== undefined && guards.mayWait(node, entry.key)) continue
       const newer = shown.filter((other) => pushedAt(other) > pushedAt(entry)).length
       const where = `${repository}:${entry.key.reference} at ${name}`
       // Of concurrent pushes its deletes may not have seen the newest.

@@ -13,6 +13,14 @@ export interface Mutation {
   readonly faults: Choice
 }
 
+/** What a guard remembers goes with its disk, and a day is over when a clock says so. */
+const GUARDED: Choice = {
+  realm: 'guarded',
+  losesDisks: false,
+  movesClocks: false,
+  changesTopology: false,
+}
+
 export const MUTATIONS: readonly Mutation[] = [
   {
     what: 'of two concurrent pushes the earlier one wins',
@@ -118,6 +126,27 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (kept.has(tag)) return 'kept-last'",
     to: '',
     faults: { realm: 'fading' },
+  },
+  {
+    what: 'more deletes go at once than a guard lets through',
+    file: 'src/planner/delete-states.ts',
+    from: "return isHeldUp || isCrowded(guard, dueAtMs) ? 'held-up' : 'due'",
+    to: "return 'due'",
+    faults: GUARDED,
+  },
+  {
+    what: 'what a guard let go before counts for nothing',
+    file: 'src/planner/delete-states.ts',
+    from: 'const times = [...takenAtMs, ...guarded.map(',
+    to: 'const times = [...guarded.map(',
+    faults: GUARDED,
+  },
+  {
+    what: 'deletes that a person let through go on waiting',
+    file: 'src/planner/delete-states.ts',
+    from: "if (guard === undefined || isConfirmed) return 'due'",
+    to: "if (guard === undefined) return 'due'",
+    faults: GUARDED,
   },
   {
     what: 'a record of somebody who is no writer counts',

@@ -1,15 +1,20 @@
 /** One seed from its beginning to its rest. */
-import { createActions } from './actions.ts'
+import { createActions, repositoriesOf } from './actions.ts'
 import { checkAtRest } from './at-rest.ts'
 import { createWorld, type WorldOptions } from './create-world.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { forge, pushWhereNobodyMay } from './forgeries.ts'
+import { isGuarded } from './guards.ts'
 import { checkChanged, checkRemembers } from './invariants.ts'
 import { rest } from './rest.ts'
-import { advance, fromOutside, startNode, type World } from './world.ts'
+import { advance, fromOutside, startNode, until, type World } from './world.ts'
 
 /** Of a step in a world whose topology changes: one in five. */
 const CHANGES = 10
+/** Of a step in a world with guards: many deletes at once, and a person's word. */
+const GUARDS = 5
+/** A person's word is noted within this, simulated milliseconds. */
+const CONFIRM_LIMIT_MS = 60_000
 
 /** @throws with a message when a promise of the mesh is broken; the story says how it came to that */
 export async function runWorld(options: WorldOptions): Promise<World> {
@@ -29,7 +34,19 @@ export async function runWorld(options: WorldOptions): Promise<World> {
   await faults.heal()
   await rest(world)
   await fromOutside(world, () => checkAtRest(world))
+  if (!isGuarded(world.topology)) return world
+  tell('a person lets all deletes go')
+  await confirmAll(world)
+  await rest(world)
+  await fromOutside(world, () => checkAtRest(world))
   return world
+}
+
+async function confirmAll(world: World): Promise<void> {
+  for (const node of world.nodes.values()) {
+    for (const repository of repositoriesOf(world))
+      await until(world, world.guards.confirm(node, repository), CONFIRM_LIMIT_MS)
+  }
 }
 
 async function look(world: World): Promise<void> {
@@ -42,6 +59,7 @@ async function look(world: World): Promise<void> {
 function chooser(world: World, faults: Faults): () => Promise<void> {
   const { random } = world
   const actions = createActions(world)
+  const guards = isGuarded(world.topology) ? GUARDS : 0
   const attack = async () => {
     if (!world.plot.isAttacked) return
     if (random.fraction() < 0.7) forge(world)
@@ -63,6 +81,8 @@ function chooser(world: World, faults: Faults): () => Promise<void> {
     [3, faults.moveClock],
     [world.plot.changesTopology ? CHANGES : 0, faults.changeTopology],
     [3, attack],
+    [guards, actions.removeMost],
+    [guards, actions.confirm],
   ]
   const total = choices.reduce((sum, [weight]) => sum + weight, 0)
   return async () => {

@@ -2,7 +2,7 @@
 
 import type { Plot } from './plot.ts'
 import { runWorld } from './run-world.ts'
-import { simulatedTopologies } from './topologies.ts'
+import { guardedTopology, simulatedTopologies } from './topologies.ts'
 
 export interface SeedOutcome {
   readonly seed: number
@@ -18,12 +18,14 @@ export interface Choice extends Partial<Plot> {
 }
 
 const topologies = simulatedTopologies()
+/** Run where they are asked for. */
+const named = [...topologies, guardedTopology()]
 
 export async function runSeed(
   seed: number,
   { realm: only, ...faults }: Choice = {},
 ): Promise<SeedOutcome> {
-  const candidates = topologies.filter((one) => only === undefined || one.realm === only)
+  const candidates = only === undefined ? topologies : named.filter(({ realm }) => realm === only)
   const topology = candidates[seed % candidates.length]
   if (topology === undefined) throw new Error(`no topology ${only}`)
   const story: string[] = []

@@ -58,6 +58,23 @@ links:
   - { shape: star, center: edge-1, leaves: relay, policies: [all] }
 `
 
+/** Nodes that let no more than a fifth of a repository's tags go at once without a person's word; one of them keeps the last. */
+const GUARDED = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: guarded, generation: 1 }
+nodes: { hub: {}, relay: {}, edge-1: {}, edge-2: {} }
+origins: [{ repos: ["**"], writers: hub }]
+policies:
+  soon: { match: { repos: ["**"] }, mode: eager, deletes: { propagate: true, grace: 5s, guard: 20% } }
+  later: { match: { repos: ["**"] }, mode: eager, deletes: { propagate: true, grace: 20s, guard: 20% } }
+  last: { match: { repos: ["**"] }, mode: eager, deletes: { propagate: true, keepLast: 1, guard: 10% } }
+links:
+  - { shape: star, center: hub, leaves: relay, policies: [soon] }
+  - { shape: star, center: relay, leaves: edge-1, policies: [later] }
+  - { shape: star, center: relay, leaves: edge-2, policies: [last] }
+`
+
 /** A hub that gives each of its nodes something else; one of them passes on what it may. */
 const SPLIT = `
 apiVersion: entrepot/v1
@@ -179,6 +196,10 @@ export function topologyVariants(realm: string): readonly TopologyVariant[] {
 
 export function pairTopology(): Topology {
   return complete(PAIR)
+}
+
+export function guardedTopology(): Topology {
+  return complete(GUARDED)
 }
 
 export function demandTopology(): Topology {

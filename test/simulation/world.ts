@@ -5,6 +5,7 @@ import type { SimHub } from '../../src/simulator/sim-network.ts'
 import type { SimNode } from '../../src/simulator/sim-node.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 import type { FilesRun } from './files-run.ts'
+import type { Guards } from './guards.ts'
 import type { Memory } from './memory.ts'
 import type { Plot } from './plot.ts'
 
@@ -18,6 +19,7 @@ export interface World {
   readonly nodes: ReadonlyMap<NodeName, SimNode>
   readonly memory: Memory
   readonly files: FilesRun
+  readonly guards: Guards
   /** Pushes and deletes that were asked for and not answered yet. */
   readonly pending: Set<Promise<void>>
   /** What happened, with simulated times: the story of a seed, equal whenever it runs. */

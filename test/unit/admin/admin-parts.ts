@@ -3,6 +3,7 @@ import { MemoryLevel } from 'memory-level'
 import type { AnonymousRight } from '../../../src/access/access.ts'
 import { createAccess } from '../../../src/access/create-access.ts'
 import { createAdminApp } from '../../../src/admin/admin-app.ts'
+import { createLiveStreams } from '../../../src/admin/live-streams.ts'
 import { createMetrics } from '../../../src/admin/metrics.ts'
 import type { AppliedTopology } from '../../../src/admin/topology-routes.ts'
 import type { StatusView } from '../../../src/admin/views.ts'
@@ -21,6 +22,7 @@ import { createDeleteRules } from '../../../src/planner/delete-rule.ts'
 import { createLoserTags } from '../../../src/planner/loser-tags.ts'
 import { createPlanner, type PullPlan } from '../../../src/planner/planner.ts'
 import { createJobQueue } from '../../../src/queue/create-job-queue.ts'
+import { openJobHistory } from '../../../src/queue/job-history.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
 import { createPauses } from '../../../src/queue/pauses.ts'
 import { createAuthor } from '../../../src/record/author.ts'
@@ -60,6 +62,8 @@ links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
 `
 
 export const REPOSITORY = 'demo/hello' as RepositoryName
+/** Ended jobs that are kept. */
+const HISTORY = 1_000
 export const START_MS = Date.parse('2026-01-02T03:04:05.000Z')
 
 /** The API as the edge serves it. */
@@ -88,7 +92,9 @@ export async function createAdminParts({
   const store = createJobStore({ index })
   const random = systemRandom
   const pauses = createPauses({ index, events, clock })
-  const queue = createJobQueue({ store, events, clock, random, pauses, logger: silentLogger })
+  const logger = silentLogger
+  const history = await openJobHistory({ index, logger }, HISTORY)
+  const queue = createJobQueue({ store, history, events, clock, random, pauses, logger })
   const self = 'edge' as NodeName
   const demands = demandsOf(topology, self)
   const rules = createDeleteRules({ demands, naming: { tagsNaming: async function* () {} } })
@@ -202,10 +208,8 @@ export async function createAdminParts({
     planner,
     topology,
     insight: { holders },
-    events,
-    clock,
-    logger: silentLogger,
-    ...(stopping === undefined ? {} : { stopping }),
+    streams: createLiveStreams({ events, clock, random, stopping }),
+    logger,
   })
   const author = createAuthor(
     { identity: HUB, logicalClock: createLogicalClock({ clock }) },

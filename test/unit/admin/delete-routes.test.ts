@@ -29,7 +29,7 @@ describe('admin / delete-routes', () => {
     const deletes = [{ ...one, state: 'in-grace' }]
     expect(view).toEqual({
       node: 'edge',
-      repositories: [{ repository: REPOSITORY, tags: 1, deletes, leftOff: 0 }],
+      repositories: [{ repository: REPOSITORY, tags: 1, heldUp: 0, deletes, leftOff: 0 }],
     })
     expect(await jsonOf(ask(`/api/v1/deletes?repository=${REPOSITORY}`))).toEqual(view)
     expect(await jsonOf(ask('/api/v1/deletes?repository=other'))).toMatchObject({

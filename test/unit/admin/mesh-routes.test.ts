@@ -56,10 +56,27 @@ describe('admin / topology and convergence', () => {
       node: 'edge',
       isReady: true,
       feed: { epoch: 'test', head: 1 },
-      jobs: { open: 1, held: 1, oldestMs: START_MS },
+      jobs: { open: 1, waitingForWindow: 0, paused: 0, held: 1, oldestMs: START_MS },
       neighbours: [{ name: 'hub', state: 'down', isSource: true, read: { through: 3, head: 4 } }],
       readers: [{ node: 'hub', through: 1, isWaiting: true }],
     })
+  })
+
+  test('what waits for its window and what is paused is told apart from what is late', async () => {
+    const parts = await createAdminParts()
+    const convergence = async () =>
+      CONVERGENCE.parse(await jsonOf(parts.ask('/api/v1/convergence'))).jobs
+    parts.addJob('scheduled', { policies: ['night'] })
+    const job = await parts.queue.take({ signal: new AbortController().signal })
+    const windowOpensMs = START_MS + 3_600_000
+    parts.queue.defer(job, { kind: 'window', reason: 'not yet', untilMs: windowOpensMs })
+    parts.addJob('late', { policies: ['day'] })
+    const none = { open: 2, waitingForWindow: 1, windowOpensMs, paused: 0, held: 0 }
+    expect(await convergence()).toEqual({ ...none, oldestMs: START_MS })
+    await parts.pauses.pause({ scope: 'policy', name: 'day' })
+    expect(await convergence()).toEqual({ ...none, paused: 1 })
+    await parts.pauses.pause({ scope: 'all' })
+    expect(await convergence()).toEqual({ open: 2, waitingForWindow: 0, paused: 2, held: 0 })
   })
 
   test('lag is the age of the oldest record that a policy wants and that is not held', async () => {

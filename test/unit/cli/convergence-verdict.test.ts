@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { ConvergenceView } from '../../../src/admin/convergence-view.ts'
-import { isProven, judgeRound } from '../../../src/cli/convergence-verdict.ts'
+import { isProven, judgeRound, waitsOf, waitTexts } from '../../../src/cli/convergence-verdict.ts'
 import type { Answer } from '../../../src/cli/mesh-nodes.ts'
 
 type Change = Partial<ConvergenceView>
+
+const NO_JOBS = { open: 0, waitingForWindow: 0, paused: 0, held: 0 }
 
 function view(node: string, head: number, change: Change = {}): ConvergenceView {
   return {
@@ -15,7 +17,7 @@ function view(node: string, head: number, change: Change = {}): ConvergenceView 
     feed: { epoch: `epoch of ${node}`, head },
     isScanning: false,
     waitingKeys: 0,
-    jobs: { open: 0, held: 0 },
+    jobs: NO_JOBS,
     damagedBlobs: 0,
     lag: [],
     neighbours: [],
@@ -57,15 +59,43 @@ describe('cli / convergence-verdict: one look', () => {
     ['has news', { waitingKeys: 2 }, /2 news/],
     [
       'has jobs',
-      { jobs: { open: 3, held: 0, oldestMs: 40_000 } },
+      { jobs: { ...NO_JOBS, open: 3, oldestMs: 40_000 } },
       /3 transfers open, the oldest 1m/,
     ],
-    ['has a job on hold', { jobs: { open: 0, held: 1 } }, /held by a person/],
+    ['has a job on hold', { jobs: { ...NO_JOBS, held: 1 } }, /held by a person/],
+    [
+      'waits for a window',
+      {
+        jobs: { ...NO_JOBS, open: 2, waitingForWindow: 2, windowOpensMs: Date.UTC(2026, 0, 2, 1) },
+      },
+      /^2 transfers wait for their window \(next opens 2026-01-02T01:00:00.000Z\)$/,
+    ],
+    [
+      'waits for a window that never opens',
+      { jobs: { ...NO_JOBS, open: 1, waitingForWindow: 1 } },
+      /^1 transfer waits for its window \(it never opens again\)$/,
+    ],
+    [
+      'is paused',
+      { jobs: { ...NO_JOBS, open: 2, paused: 2 } },
+      /^2 transfers are paused \(`entrepot jobs pauses`\)$/,
+    ],
     ['has damage', { damagedBlobs: 1 }, /1 damaged/],
   ])('a node that %s is behind', (_what, change, expected) => {
     const found = problemsOf(judge({}, { neighbours: hubRead(5), ...change }))
     expect(Object.keys(found)).toEqual(['edge'])
     expect(found.edge?.join()).toMatch(expected)
+  })
+
+  test('what waits for a window, and what is paused, is told of all nodes together', () => {
+    const jobs = { ...NO_JOBS, open: 4, paused: 1 }
+    const round = judge(
+      { jobs: { ...jobs, waitingForWindow: 2, windowOpensMs: 7_000 } },
+      { jobs: { ...jobs, waitingForWindow: 3, windowOpensMs: 5_000 } },
+    )
+    expect(waitsOf(round)).toEqual({ waitingForWindow: 5, windowOpensMs: 5_000, paused: 2 })
+    expect(waitTexts(waitsOf(round))).toHaveLength(2)
+    expect(waitTexts(waitsOf(judge(undefined, {})))).toEqual([])
   })
 
   test('a node that has not read its source to the end that the source tells is behind, whatever it believes', () => {

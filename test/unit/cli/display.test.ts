@@ -78,6 +78,16 @@ describe('cli / display', () => {
     expect(written).toHaveLength(1)
     expect(written[0]).not.toContain('\u001b')
   })
+
+  test('elsewhere nodes are told of in the order of the tree, whichever has the tag first', () => {
+    const { written, out } = outlet(false)
+    const display = createDisplay(out)
+    const [eu, us] = [node({ name: 'eu' }), node({ name: 'us', visibleAfterMs: 5 })]
+    display.draw([eu, us], 6)
+    expect(written).toEqual([])
+    display.draw([{ ...eu, visibleAfterMs: 7 }, us], 8)
+    expect(written.map((line) => line.trim().split(' ')[0])).toEqual(['eu', 'us'])
+  })
 })
 
 describe('cli / output', () => {

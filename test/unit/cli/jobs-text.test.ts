@@ -10,7 +10,7 @@ const waiting = jobView('v1', {
   reason: 'hub: not there',
   attempts: 3,
   nextTryAtMs: START_MS + 90_000,
-  windows: ['0 1 * * * for 3600000 ms in UTC'],
+  windows: ['0 1 * * * for 1h in UTC'],
 })
 
 describe('cli / jobs as text', () => {
@@ -25,7 +25,7 @@ describe('cli / jobs as text', () => {
     })
     const [head, first, second] = jobsText([waiting, running], START_MS).split('\n')
     expect(head).toMatch(/^STATE +BYTES +RATE +TRIES +NEXT +JOB/)
-    expect(first).toMatch(/^waiting +- +- +3 +1m +app@sha256:\w+ +v1 +hub: not there$/)
+    expect(first).toMatch(/^waiting +- +- +3 +1m 30s +app@sha256:\w+ +v1 +hub: not there$/)
     expect(second).toMatch(/^running \(blobs\) +5 B\/10 B +2\.0 MB\/s from hub +0 +- /)
   })
 
@@ -39,7 +39,7 @@ describe('cli / jobs as text', () => {
     const log = [{ atMs: START_MS, text: 'try 3 begins' }]
     const text = detailText({ ...waiting, asked: [asked], log }, START_MS)
     for (const part of [
-      /next try +2026-01-01T00:01:30\.000Z \(1m\)/,
+      /next try +2026-01-01T00:01:30\.000Z \(1m 30s\)/,
       /policies +all/,
       /windows +0 1 \* \* \*/,
       /asked\n {2}2026\S+ +hub +absent +sha256:/,

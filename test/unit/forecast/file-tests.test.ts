@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { runFileTests } from '../../../src/forecast/file-tests.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { shippedText, textOf } from '../../helpers/topology-texts.ts'
+import { SHIPPED, shippedText, textOf } from '../../helpers/topology-texts.ts'
 
 /** `ok name: reason` of each test of a file. */
 function verdicts(text: string): readonly string[] {
@@ -134,6 +134,7 @@ describe('forecast / file tests', () => {
         path('hq', 'sgp'),
         path('hq', 'sgp', 'lon'),
         path('sgp', 'hq', 'nyc'),
+        path('hq', 'sgp', 'hq', 'sgp'),
       ),
     ).toEqual([
       'ok t1: every way from hq to sgp leads over nyc',
@@ -141,6 +142,7 @@ describe('forecast / file tests', () => {
       'FAIL t3: expected a link from hq to sgp; the shortest way is hq -> nyc -> sgp',
       'FAIL t4: expected every way over lon; there is hq -> nyc -> sgp',
       'FAIL t5: expected a path, and no chain of links leads from sgp to hq',
+      'ok t6: every way from hq to sgp leads over hq; every way from hq to sgp leads over sgp',
     ])
   })
 
@@ -181,16 +183,7 @@ describe('forecast / file tests', () => {
     expect(unclean).toMatch(/^FAIL t2: expected missing-endpoint to be clean, line \d+: .*hq/)
   })
 
-  test.each([
-    'air-gap',
-    'edge-pull-through',
-    'full-mesh',
-    'hierarchical',
-    'master-slave',
-    'mesh',
-    'ring',
-    'three-level',
-  ])('%s keeps what it promises', (name) => {
+  test.each(SHIPPED)('%s keeps what it promises', (name) => {
     const all = verdicts(shippedText(name))
     expect(all.length).toBeGreaterThan(2)
     expect(all.filter((line) => line.startsWith('FAIL'))).toEqual([])

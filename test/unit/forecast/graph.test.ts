@@ -115,7 +115,7 @@ digraph topology {
 
   test('names of policies and realms stay text in every format', () => {
     const odd = topologyWith({
-      metadata: JSON.stringify({ name: 'a"<b>\n]]', generation: 1 }),
+      metadata: JSON.stringify({ name: 'a"<b> ]]', generation: 1 }),
       policies: JSON.stringify({ '"<&>\\': { match: { repos: ['**'] }, mode: 'eager' } }),
       links: JSON.stringify([{ shape: 'star', center: 'a', leaves: 'b', policies: ['"<&>\\'] }]),
     })

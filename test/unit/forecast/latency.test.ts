@@ -59,6 +59,11 @@ describe('forecast / latency', () => {
     expect(delay({ p: scheduled('0 * * * *', '1h', { slo: { lag: '5m' } }) })).toBe(5 * MINUTE_MS)
   })
 
+  test('a schedule with a window every quarter of an hour is known too', () => {
+    const often = scheduled('*/15 * * * *', '5m', { slo: { lag: '2m' } }, 'Europe/Berlin')
+    expect(delay({ p: often })).toBe(12 * MINUTE_MS)
+  })
+
   test('a window on leap days is waited for up to four years', () => {
     const days = 4 * 365 + 1
     const leap = scheduled('0 0 29 2 *', '1d', { slo: { lag: '1h' } })

@@ -1,51 +1,10 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { imagePlanRows, imagePlanText } from '../../../src/cli/image-plan-text.ts'
 import { imageOf } from '../../../src/forecast/image-text.ts'
 import { reachOf } from '../../../src/forecast/reach.ts'
-import { boundText } from '../../../src/forecast/reach-text.ts'
 import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 
-const SIZES: Readonly<Record<string, number>> = {
-  d: 86_400_000,
-  h: 3_600_000,
-  m: 60_000,
-  s: 1_000,
-  ms: 1,
-}
-
-function msOf(text: string): number {
-  return text.split(' ').reduce((sum, part) => {
-    const [, count, unit = ''] = /^(\d+)(\w+)$/.exec(part) ?? []
-    return sum + Number(count) * (SIZES[unit] ?? Number.NaN)
-  }, 0)
-}
-
 describe('forecast / reach in words', () => {
-  test('a bound is told in its two largest units, rounded up and never down', () => {
-    const told = [
-      0, 250, 59_001, 300_000, 3_599_999, 75_600_000, 86_340_000, 86_399_999, 90_000_000,
-    ]
-    expect(told.map(boundText)).toEqual([
-      '0ms',
-      '250ms',
-      '1m',
-      '5m',
-      '1h',
-      '21h',
-      '23h 59m',
-      '1d',
-      '1d 1h',
-    ])
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 400 * 86_400_000 }), (ms) => {
-        const back = msOf(boundText(ms))
-        expect(back).toBeGreaterThanOrEqual(ms)
-        expect(back).toBeLessThanOrEqual(ms * 1.05 + 1_000)
-      }),
-    )
-  })
-
   test('where one image goes is told node by node, with the next window of who waits for one', () => {
     const topology = topologyWith({
       nodes: '{ a: {}, b: {}, c: {}, d: {}, e: {}, f: {} }',

@@ -116,14 +116,14 @@ describe('gossip / read-back', () => {
     expect(clock.sleeping()).toBe(0)
   })
 
-  test('closing ends every wait', async () => {
+  test('closing ends every wait, and nothing is signed that waited', async () => {
     const { clock, readBack, answers, ask } = setUp()
     readBack.start()
     ask()
     await readBack[Symbol.asyncDispose]()
     await readBack.complete()
     await clock.advance(0)
-    expect(answers).toEqual([undefined])
+    expect(answers).toEqual(['this node ends, or takes up another topology'])
     expect(clock.sleeping()).toBe(0)
   })
 })

@@ -1,8 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { membersOnly } from '../../../src/gossip/members-network.ts'
-import type { SealedTopology } from '../../../src/gossip/topology-codec.ts'
+import {
+  decodeTopologyAnswer,
+  encodeTopologyRequest,
+  MAX_TOPOLOGY_BYTES,
+  type SealedTopology,
+  TOPOLOGY_PROTOCOL,
+} from '../../../src/gossip/topology-codec.ts'
 import { createTopologyExchange } from '../../../src/gossip/topology-exchange.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { encodeCbor } from '../../../src/record/cbor-codec.ts'
 import { createSeededRandom } from '../../../src/simulator/seeded-random.ts'
 import { createSimClock, type SimClock, settle } from '../../../src/simulator/sim-clock.ts'
 import { createSimHub } from '../../../src/simulator/sim-network.ts'
@@ -117,6 +124,46 @@ describe('gossip / topology exchange', () => {
     await pass(clock, 5_000)
     await last
     expect(b.got).toEqual([[2], [2]])
+  })
+})
+
+describe('gossip / topology exchange under attack', () => {
+  test('garbage ends its channel and nothing else, and a peer that asks without end waits for its turn', async () => {
+    const { clock, member } = setUp()
+    const a = member('a', [fileOf(2)])
+    const b = member('b', [])
+    await a.network.start()
+    await b.network.start()
+    await pass(clock, 5_000)
+    expect(b.got).toEqual([[2]])
+
+    const ask = async (frame: Uint8Array) => {
+      const channel = await a.network.open(B, TOPOLOGY_PROTOCOL)
+      try {
+        return decodeTopologyAnswer(await channel.request(frame)).kind
+      } catch {
+        return 'refused'
+      }
+    }
+    const answered: string[] = []
+    const offer = encodeTopologyRequest({ version: 1, kind: 'offer', realm: 'demo', generation: 2 })
+    const large = 'x'.repeat(MAX_TOPOLOGY_BYTES + 1)
+    for (const frame of [
+      Buffer.from('garbage'),
+      encodeCbor({ version: 1, kind: 'give', files: [] }),
+      encodeCbor({ version: 1, kind: 'give', files: [{ ...fileOf(3), text: large }] }),
+      encodeCbor({ version: 1, kind: 'give', files: [{ ...fileOf(3), signature: Buffer.of(1) }] }),
+      ...Array.from({ length: 30 }, () => offer),
+    ]) {
+      void ask(frame).then((kind) => answered.push(kind))
+    }
+    await pass(clock, 1_000)
+    const { length: atOnce } = answered
+    expect(atOnce).toBeLessThan(25)
+    await pass(clock, 20_000)
+    expect(answered).toHaveLength(34)
+    expect(answered.filter((kind) => kind === 'refused')).toHaveLength(4)
+    expect(b.got).toEqual([[2]])
   })
 })
 

@@ -28,6 +28,25 @@ describe('node / change gate', () => {
     expect(await ask('PUT')).toBe('200 second')
   })
 
+  test('what the former does not find is asked of the next, or put off: a term that has ended brings nothing on request', async () => {
+    const { clock, gate, ask, answerWith } = setUp()
+    const missing = async () => new Response('not found', { status: 404 })
+    answerWith(missing)
+    expect(await ask('GET')).toBe('404 not found')
+    await gate.shut()
+    const asked = [ask('GET'), ask('HEAD')]
+    await clock.advance(1)
+    answerWith(async () => new Response('second'))
+    gate.open()
+    expect(await Promise.all(asked)).toEqual(['200 second', '200 second'])
+
+    answerWith(missing)
+    await gate.shut()
+    const late = ask('GET')
+    await clock.advance(2_000)
+    expect(await late).toMatch(/^503 \{"errors":/)
+  })
+
   test('who has waited for 2 s is told to come back, in the words of the API that it asked', async () => {
     const { clock, gate, ask } = setUp()
     await gate.shut()

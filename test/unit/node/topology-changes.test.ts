@@ -1,87 +1,14 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createEventBus } from '../../../src/events/event-bus.ts'
-import type { MeshEvent } from '../../../src/events/mesh-event.ts'
-import type { SealedTopology } from '../../../src/gossip/topology-codec.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
-import { membershipOf } from '../../../src/node/membership.ts'
-import { createTopologyChanges } from '../../../src/node/topology-changes.ts'
-import type { RunningTopology } from '../../../src/node/topology-check.ts'
+import { membershipOf, whyKeyless, whyRestart } from '../../../src/node/membership.ts'
 import { openTopologyFiles, topologyDirectory } from '../../../src/node/topology-files.ts'
 import { sealTopology } from '../../../src/node/topology-seal.ts'
 import { chooseTopology } from '../../../src/node/topology-start.ts'
-import { type Identity, identityFromSeed } from '../../../src/record/identity.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
-import { readTopology } from '../../../src/topology/topology-file.ts'
-import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { peerIdOfName } from '../../helpers/star-topology.ts'
 import { makeTemporaryDirectory } from '../../helpers/temporary-directory.ts'
-
-const OWNER = identityFromSeed(Buffer.alloc(32, 'owner'))
-const HEIR = identityFromSeed(Buffer.alloc(32, 'heir'))
-
-interface TextOptions {
-  readonly owner?: Identity | undefined
-  readonly realm?: string
-  readonly leaves?: string
-  readonly more?: string
-}
-
-function textOf(generation: number, options: TextOptions = {}): string {
-  const { realm = 'demo', leaves = 'lon, par', more = '' } = options
-  const owner = 'owner' in options ? options.owner : OWNER
-  const nodes = ['hq', 'lon', 'par'].map((name) => `  ${name}: { peerId: ${peerIdOfName(name)} }`)
-  return `
-apiVersion: entrepot/v1
-kind: Topology
-metadata: { name: ${realm}, generation: ${generation}${owner === undefined ? '' : `, owner: ${owner.peerId}`} }
-nodes:
-${nodes.join('\n')}
-origins: [{ repos: ["**"], writers: [hq] }]
-policies: { all: { match: { repos: ["**"] }, mode: eager } }
-links: [{ shape: star, center: hq, leaves: [${leaves}], policies: [all] }]
-${more}`
-}
-
-function runningOf(text: string): RunningTopology {
-  const { topology, findings } = readTopology(text)
-  if (topology === undefined) throw new Error(JSON.stringify(findings))
-  return { topology, text }
-}
-
-function sealOf(text: string, signer: Identity = OWNER): SealedTopology {
-  const { realm, generation } = runningOf(text).topology
-  return sealTopology(signer, { realm, generation, text })
-}
-
-async function setUp(firstText = textOf(1), { isOpen = true } = {}) {
-  const directory = await makeTemporaryDirectory()
-  const files = await openTopologyFiles(directory.path)
-  const events = createEventBus({ logger: silentLogger })
-  const told: MeshEvent[] = []
-  events.onAny((event) => void told.push(event))
-  const steps: string[] = []
-  const clock = createFakeClock()
-  const state = { fails: false, unfit: undefined as string | undefined }
-  const changes = createTopologyChanges(
-    {
-      files,
-      unfit: () => state.unfit,
-      replace: async ({ generation }) => {
-        steps.push(`replace ${generation}`)
-        if (state.fails) throw new Error('no port')
-      },
-      offer: async () => void steps.push('offer'),
-      events,
-      clock,
-      logger: silentLogger,
-    },
-    runningOf(firstText),
-  )
-  if (isOpen) changes.open()
-  return { directory, files, changes, told, steps, state, clock }
-}
+import { HEIR, OWNER, runningOf, sealOf, setUp, textOf } from './changes-rig.ts'
 
 describe('node / topology changes', () => {
   test('a signed file is kept and offered before it runs, and told of', async () => {
@@ -296,6 +223,23 @@ describe('node / membership', () => {
     expect([isMember('gone'), isAllowed('gone')]).toEqual([false, true])
     expect([isMember('nobody'), isAllowed('nobody')]).toEqual([false, false])
     expect(contacts).toBe(topology)
+  })
+
+  test('a file that forgets the key of a node is unfit there; one that takes the node out is not', () => {
+    const without = (text: string) => runningOf(textOf(2).replace(/ {2}par: .*\n/, text)).topology
+    expect(whyKeyless(own, without('  par: {}\n'))).toContain(`write there: peerId: ${own.peerId}`)
+    expect(whyKeyless(own, runningOf(textOf(2)).topology)).toBeUndefined()
+    const lonOnly = textOf(2, { leaves: 'lon' }).replace(/ {2}par: .*\n/, '')
+    expect(whyKeyless(own, runningOf(lonOnly).topology)).toBeUndefined()
+  })
+
+  test('who listens elsewhere by the next file has to be restarted, and nobody else', () => {
+    const at = (endpoint: string) =>
+      runningOf(textOf(2).replace('par: {', `par: { endpoint: "${endpoint}",`)).topology
+    const [here, there] = [at('http://par:5000'), at('http://par:5001')]
+    expect(whyRestart(own.self, here, there)).toMatch(/generation 2.*restart it/)
+    expect(whyRestart(own.self, here, here)).toBeUndefined()
+    expect(whyRestart('hq' as NodeName, here, there)).toBeUndefined()
   })
 
   test('outside nobody is a member, and those whom it knew are dialled', () => {

@@ -7,6 +7,7 @@ import {
   type ShownRepository,
   type ShownTag,
 } from '../../../src/planner/delete-states.ts'
+import { digestNamed, ref } from '../../helpers/writers.ts'
 
 const NOW = 100 * GUARD_MS
 const HOUR = 3_600_000
@@ -22,7 +23,7 @@ interface Made {
 }
 
 function made(name: string, { age = 0, due, keepLast = 0, guard, ...rest }: Made): ShownTag {
-  const tag = { tag: name as Tag, pushedAtMs: NOW - age * HOUR }
+  const tag = { tag: name as Tag, pushedAtMs: NOW - age * HOUR, digest: digestNamed(name) }
   if (due === undefined) return tag
   const { isConfirmed = false } = rest
   const dueAtMs = NOW - due * HOUR
@@ -38,6 +39,7 @@ function statesOf(
   const shown = Object.entries(tags).map(([name, one]) => made(name, one))
   const states = deleteStates({
     tags: shown,
+    others: [],
     takenAtMs: [],
     isHeldUp: false,
     nowMs: NOW,
@@ -122,6 +124,36 @@ describe('planner / delete-states', () => {
     expect(statesOf({ ...tags, ...others(2) })).toEqual({ a: 'due', b: 'kept-last' })
   })
 
+  test('what is about an image that stays stays with it, and what is about that', () => {
+    const others = [
+      ['signature-of-sbom', 'sbom', 0],
+      ['sbom', 'kept', 0],
+      ['signature-of-kept', 'kept', -1],
+      ['signature-of-gone', 'gone', 0],
+      ['alone', undefined, 0],
+    ] as const
+    const states = statesOf(
+      { kept: { age: 1, due: 0, keepLast: 1 }, gone: { age: 2, due: 0, keepLast: 1 } },
+      {
+        others: others.map(([name, subject, due]) => ({
+          reference: ref(name),
+          dueAtMs: NOW - due * HOUR,
+          digest: digestNamed(name),
+          ...(subject === undefined ? {} : { subject: digestNamed(subject) }),
+        })),
+      },
+    )
+    expect(states).toEqual({
+      kept: 'kept-last',
+      gone: 'due',
+      sbom: 'with-image',
+      'signature-of-sbom': 'with-image',
+      'signature-of-kept': 'in-grace',
+      'signature-of-gone': 'due',
+      alone: 'due',
+    })
+  })
+
   test('what goes at once is never more of a day than the guard says, nor of the newest tags', () => {
     const one = fc.record({
       age: fc.nat(200),
@@ -139,7 +171,10 @@ describe('planner / delete-states', () => {
           made(`t${String(at).padStart(2, '0')}`, { ...tag, guard, keepLast }),
         )
         const takenAtMs = taken.map((hours) => NOW - hours * HOUR)
-        const states = deleteStates({ tags: shown, takenAtMs, isHeldUp: false, nowMs: NOW })
+        const states = deleteStates({
+          ...{ tags: shown, others: [], takenAtMs },
+          ...{ isHeldUp: false, nowMs: NOW },
+        })
         const going = shown.filter(({ tag }) => states.get(tag) === 'due')
         for (const { tag, pushedAtMs } of going) {
           const newer = shown.filter(

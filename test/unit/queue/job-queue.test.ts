@@ -6,6 +6,7 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
 import type { PullPlan } from '../../../src/planner/planner.ts'
 import { createJobQueue } from '../../../src/queue/create-job-queue.ts'
+import { openJobHistory } from '../../../src/queue/job-history.ts'
 import type { JobQueue } from '../../../src/queue/job-queue.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
 import { createSeededRandom } from '../../../src/simulator/seeded-random.ts'
@@ -30,8 +31,10 @@ async function setUp(backend?: IndexBackend) {
   const events = createEventBus({ logger: silentLogger })
   const states: JobState[] = []
   events.on('job-changed', ({ job }) => states.push(job.state))
+  const index = createIndexDb(disk)
   const queue = createJobQueue({
-    store: createJobStore({ index: createIndexDb(disk) }),
+    store: createJobStore({ index }),
+    history: await openJobHistory({ index, logger: silentLogger }, 200),
     events,
     clock,
     random: createSeededRandom(1),
@@ -146,16 +149,5 @@ describe('the queue', () => {
     queue.add(plan('v2', 'two'))
     const digests = (await Promise.all(taken)).map(({ digest }) => digest).sort()
     expect(digests).toEqual([digestOf('one'), digestOf('two')].sort())
-  })
-
-  test('lists the last that ended, up to a bound', async () => {
-    const { queue } = await setUp()
-    for (let at = 0; at < 230; at += 1) {
-      queue.add(plan(`v${at}`, `content ${at}`))
-      queue.finish(await queue.take({ signal: never }))
-    }
-    expect(queue.list()).toHaveLength(200)
-    expect(stateOf(queue, 'content 229')).toBe('done')
-    expect(stateOf(queue, 'content 0')).toBeUndefined()
   })
 })

@@ -5,6 +5,7 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import type { PullPlan } from '../../../src/planner/planner.ts'
 import { createJobQueue } from '../../../src/queue/create-job-queue.ts'
+import { openJobHistory } from '../../../src/queue/job-history.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
 import { createPauses } from '../../../src/queue/pauses.ts'
 import { createIndexDb } from '../../../src/storage/index-db.ts'
@@ -13,6 +14,8 @@ import { openMemoryBackend } from '../../helpers/storage-rig.ts'
 import { digestNamed, ref, repo } from '../../helpers/writers.ts'
 
 const REPO = repo('app')
+/** Ended jobs that are kept. */
+export const MOST = 20
 
 /** Of a job that `plan` makes. */
 export function idOf(content: string): string {
@@ -40,8 +43,10 @@ export async function openQueue(backend?: Awaited<ReturnType<typeof openMemoryBa
   events.on('job-changed', ({ job }) => told.push(job))
   const pauses = createPauses({ index, events, clock })
   const store = createJobStore({ index })
+  const history = await openJobHistory({ index, logger: silentLogger }, MOST)
   const queue = createJobQueue({
     store,
+    history,
     events,
     clock,
     random: systemRandom,
@@ -49,5 +54,5 @@ export async function openQueue(backend?: Awaited<ReturnType<typeof openMemoryBa
     logger: silentLogger,
   })
   const stateOf = (content: string) => queue.get(idOf(content))?.state
-  return { queue, pauses, events, clock, told, disk, stateOf }
+  return { queue, history, index, pauses, events, clock, told, disk, stateOf }
 }

@@ -1,128 +1,10 @@
 import { once } from 'node:events'
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  request,
-  type ServerResponse,
-} from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { describe, expect, test } from 'vitest'
-import type { RepositoryName } from '../../../src/oci/name.ts'
-import type { Writer } from '../../../src/peers/writer-choice.ts'
-import { createPassedPushes } from '../../../src/registry/passed-pushes.ts'
-import type { NodeName } from '../../../src/topology/topology.ts'
-import { createPushForwarder } from '../../../src/transfer/push-forwarder.ts'
 import { eventually } from '../../helpers/eventually.ts'
-import { createFakeClock } from '../../helpers/fake-clock.ts'
-import { makeImage, type TestManifest } from '../../helpers/images.ts'
-import { NOWHERE } from '../../helpers/nowhere.ts'
-import { repo } from '../../helpers/writers.ts'
+import { makeImage } from '../../helpers/images.ts'
+import { answer, dead, OTHER, startElsewhere, UPLOADS } from './elsewhere-rig.ts'
 import { EDGE, errorOf, startRegistry } from './registry-rig.ts'
-
-const REPO = repo('team/app')
-const HUB = 'hub' as NodeName
-const OTHER = 'other' as NodeName
-const UPLOADS = '/v2/team/app/blobs/uploads/'
-
-/** A writer at a port where nobody listens: one that a server had. */
-async function dead(): Promise<Writer> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return { name: OTHER, endpoint: `http://127.0.0.1:${port}` }
-}
-
-interface RigOptions {
-  readonly way?: 'redirect' | 'proxy'
-  readonly anonymous?: 'none' | 'pull' | 'push'
-  /** Before the one that answers. */
-  readonly others?: readonly Writer[]
-  readonly isAnswering?: boolean
-  readonly maxRequests?: number
-}
-
-/** A node that is no writer, and a writer that answers as it is told. */
-async function setUp(answer: RequestListener, options: RigOptions = {}) {
-  const { way = 'proxy', anonymous = 'pull', others = [], maxRequests = 10 } = options
-  await using building = new AsyncDisposableStack()
-  const requests: IncomingMessage[] = []
-  const server = createServer((incoming, outgoing) => {
-    requests.push(incoming)
-    answer(incoming, outgoing)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  building.defer(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const forwarder = createPushForwarder(
-    {
-      self: EDGE,
-      fingerprints: () => undefined,
-      greetAgain: async () => {},
-      trust: () => undefined,
-    },
-    { maxRequests, scheme: 'http' },
-  )
-  building.use(forwarder)
-  const living: Writer[] = [...others, { name: HUB, endpoint }]
-  const took: string[] = []
-  const failed: string[] = []
-  const clock = createFakeClock()
-  let isPassing = true
-  const registry = building.use(
-    await startRegistry({
-      anonymous,
-      edgeReads: ['team/app'],
-      elsewhere: {
-        ...NOWHERE,
-        wayOf: (name: RepositoryName) => (isPassing && name === REPO ? way : undefined),
-        judges: () => (way === 'proxy' ? living : []),
-        namesOf: () => 'hub (http://hub.example:5000)',
-        writers: {
-          living: () => living,
-          latest: () => living.find(({ name }) => name === took.at(-1)),
-          took: (_, name) => void took.push(name),
-          failed: (name) => void failed.push(name),
-        },
-        pushes: createPassedPushes({ clock }),
-        isAnswering: async () => options.isAnswering ?? true,
-        forward: forwarder.forward,
-      },
-    }),
-  )
-  const parts = building.move()
-  return {
-    ...registry,
-    endpoint,
-    requests,
-    living,
-    took,
-    failed,
-    clock,
-    /** The mesh has brought it: as a push to this node alone. */
-    bring: async (tag: string, image: TestManifest) => {
-      isPassing = false
-      for (const blob of image.blobs) await registry.pushBlob(REPO, blob)
-      const put = await registry.putManifest(REPO, tag, image)
-      isPassing = true
-      if (put.status !== 201) throw new Error(await put.text())
-    },
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
-  }
-}
-
-const answer =
-  (status: number, headers: Record<string, string | readonly string[]> = {}, body = '') =>
-  (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    incoming.resume()
-    incoming.once('end', () => outgoing.writeHead(status, headers as never).end(body))
-  }
 
 async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(await incoming.toArray())
@@ -131,7 +13,7 @@ async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
 describe('registry / elsewhere, proxied', () => {
   test('a request goes on with its body, query and credentials, without what belongs to the connection', async () => {
     const bodies: Promise<Buffer>[] = []
-    await using rig = await setUp((incoming, outgoing) => {
+    await using rig = await startElsewhere((incoming, outgoing) => {
       bodies.push(bodyOf(incoming))
       incoming.once('end', () => outgoing.writeHead(202).end())
     })
@@ -173,7 +55,7 @@ describe('registry / elsewhere, proxied', () => {
 
   test('the answer comes back with its headers, and its Location is at this node', async () => {
     let location = ''
-    await using rig = await setUp((incoming, outgoing) =>
+    await using rig = await startElsewhere((incoming, outgoing) =>
       answer(202, {
         location,
         range: '0-41',
@@ -205,7 +87,7 @@ describe('registry / elsewhere, proxied', () => {
 
   test('an error of the writer comes back as it is, before the body is in', async () => {
     const body = '{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}'
-    await using rig = await setUp((_, outgoing) => {
+    await using rig = await startElsewhere((_, outgoing) => {
       outgoing.writeHead(401, { 'www-authenticate': 'Basic realm="hub"' }).end(body)
     })
     const got = await rig.ask(`${UPLOADS}?digest=sha256:${'0'.repeat(64)}`, {
@@ -226,13 +108,13 @@ describe('registry / elsewhere, proxied', () => {
     ['DELETE', '/v2/team/app/manifests/v1'],
     ['DELETE', `/v2/team/app/blobs/sha256:${'0'.repeat(64)}`],
   ])('%s %s goes on', async (method, path) => {
-    await using rig = await setUp(answer(200))
+    await using rig = await startElsewhere(answer(200))
     expect((await rig.ask(path, { method })).status).toBe(200)
     expect(rig.requests.map(({ url }) => url)).toEqual([path])
   })
 
   test('what reads, and what is of other repositories, is answered here', async () => {
-    await using rig = await setUp(answer(200))
+    await using rig = await startElsewhere(answer(200))
     expect((await rig.ask('/v2/')).status).toBe(200)
     expect((await rig.ask('/v2/team/app/tags/list')).status).toBe(404)
     expect((await rig.ask('/v2/team/app/manifests/v1', { method: 'HEAD' })).status).toBe(404)
@@ -243,7 +125,7 @@ describe('registry / elsewhere, proxied', () => {
   test('a writer that is not reached before the first byte leaves the whole body to the next one', async () => {
     const bodies: Promise<Buffer>[] = []
     const others = [await dead()]
-    await using rig = await setUp(
+    await using rig = await startElsewhere(
       (incoming, outgoing) => {
         bodies.push(bodyOf(incoming))
         incoming.once('end', () => outgoing.writeHead(201).end())
@@ -257,7 +139,7 @@ describe('registry / elsewhere, proxied', () => {
   })
 
   test('when no writer is reached the client is told why, and where to push', async () => {
-    await using rig = await setUp(answer(200), { others: [await dead()] })
+    await using rig = await startElsewhere(answer(200), { others: [await dead()] })
     rig.living.pop()
     const put = await rig.ask('/v2/team/app/manifests/v1', { method: 'PUT', body: 'x' })
     expect([put.status, put.headers.get('retry-after')]).toEqual([503, '5'])
@@ -272,7 +154,7 @@ describe('registry / elsewhere, proxied', () => {
 
   test('a client that breaks off ends the request at the writer', async () => {
     let ended: Promise<unknown> = Promise.resolve()
-    await using rig = await setUp((incoming) => {
+    await using rig = await startElsewhere((incoming) => {
       ended = new Promise((resolve) => incoming.once('close', resolve))
       incoming.on('error', () => {})
       incoming.resume()
@@ -291,7 +173,7 @@ describe('registry / elsewhere, proxied', () => {
   })
 
   test('a writer that breaks off in the middle of a body is told as such, and no other is tried', async () => {
-    await using rig = await setUp((incoming) => {
+    await using rig = await startElsewhere((incoming) => {
       incoming.once('data', () => incoming.socket.destroy())
     })
     const got = await rig.ask(`${UPLOADS}7f`, { method: 'PATCH', body: new Uint8Array(5_000_000) })
@@ -301,7 +183,7 @@ describe('registry / elsewhere, proxied', () => {
   })
 
   test('an answer that breaks off cuts the client, so that nobody takes it for whole', async () => {
-    await using rig = await setUp((incoming, outgoing) => {
+    await using rig = await startElsewhere((incoming, outgoing) => {
       incoming.resume()
       outgoing.writeHead(200, { 'content-length': '1000' })
       outgoing.write('a part', () => incoming.socket.destroy())
@@ -311,7 +193,7 @@ describe('registry / elsewhere, proxied', () => {
   })
 
   test('what was passed on is not passed on again', async () => {
-    await using rig = await setUp(answer(200))
+    await using rig = await startElsewhere(answer(200))
     const headers = { 'x-entrepot-passed-by': 'other' }
     const got = await rig.ask(UPLOADS, { method: 'POST', headers })
     expect(got.status).toBe(508)
@@ -323,7 +205,7 @@ describe('registry / elsewhere, proxied', () => {
 
   test('more than may be passed on at once is told to come back; what has ended makes room', async () => {
     const waiting: ServerResponse[] = []
-    await using rig = await setUp(
+    await using rig = await startElsewhere(
       (incoming, outgoing) => {
         incoming.resume()
         waiting.push(outgoing)
@@ -345,7 +227,7 @@ describe('registry / elsewhere, proxied', () => {
   })
 
   test('credentials that nobody here gave out are judged by the writer, also of who reads and logs in', async () => {
-    await using rig = await setUp(answer(200, {}, 'judged'), { anonymous: 'none' })
+    await using rig = await startElsewhere(answer(200, {}, 'judged'), { anonymous: 'none' })
     const headers = { authorization: 'Basic c29tZWJvZHk6c2VjcmV0' }
     for (const [method, path] of [
       ['GET', '/v2/'],
@@ -365,7 +247,7 @@ describe('registry / elsewhere, proxied', () => {
   })
 
   test("a node's token goes no further, and a node does not push through this one", async () => {
-    await using rig = await setUp(answer(200))
+    await using rig = await startElsewhere(answer(200))
     const headers = { authorization: `Bearer ${rig.access.issueToken(EDGE)}` }
     const got = await rig.ask(UPLOADS, { method: 'POST', headers })
     expect([got.status, (await errorOf(got)).code]).toEqual([403, 'DENIED'])
@@ -388,7 +270,7 @@ describe('registry / elsewhere, proxied', () => {
       const digest = { 'docker-content-digest': fresh.digest }
       answer(incoming.method === 'PUT' ? 201 : 200, digest)(incoming, outgoing)
     }
-    await using rig = await setUp(writer, { anonymous: 'push' })
+    await using rig = await startElsewhere(writer, { anonymous: 'push' })
     const head = async (path: string) => {
       const got = await rig.ask(`/v2/team/app/${path}`, { method: 'HEAD' })
       return [got.status, got.headers.get('docker-content-digest')]
@@ -420,7 +302,7 @@ describe('registry / elsewhere, proxied', () => {
 
   test('a layer that is here and not at the writer is pushed at the second try', async () => {
     const image = makeImage('collected there')
-    await using rig = await setUp(answer(404), { anonymous: 'push' })
+    await using rig = await startElsewhere(answer(404), { anonymous: 'push' })
     await rig.bring('v1', image)
     const path = `/v2/team/app/blobs/${image.blobs[0]?.digest}`
     expect((await rig.ask(path, { method: 'HEAD' })).status).toBe(200)
@@ -433,7 +315,7 @@ describe('registry / elsewhere, proxied', () => {
   test('when the writer of a push is not reached, this node says what it has itself', async () => {
     const [image, next] = [makeImage('kept'), makeImage('next')]
     const writer = answer(201, { 'docker-content-digest': next.digest })
-    await using rig = await setUp(writer, { anonymous: 'push' })
+    await using rig = await startElsewhere(writer, { anonymous: 'push' })
     await rig.bring('v1', image)
     expect((await rig.putManifest('team/app', 'v1', next)).status).toBe(201)
     expect((await rig.putManifest('team/app', 'v2', next)).status).toBe(201)
@@ -452,7 +334,7 @@ describe('registry / elsewhere, redirected', () => {
   const redirected = { way: 'redirect' } as const
 
   test('a push is sent to the same path at the writer, which is asked for a Location of its own', async () => {
-    await using rig = await setUp(answer(200), redirected)
+    await using rig = await startElsewhere(answer(200), redirected)
     const host = new URL(rig.url).host
     const begun = await rig.ask(`${UPLOADS}?mount=x&from=y&ns=${host}`, { method: 'POST' })
     expect(begun.status).toBe(307)
@@ -475,14 +357,14 @@ describe('registry / elsewhere, redirected', () => {
   })
 
   test('who was sent here by another node is not sent on', async () => {
-    await using rig = await setUp(answer(200), redirected)
+    await using rig = await startElsewhere(answer(200), redirected)
     const begun = await rig.ask(`${UPLOADS}?entrepot-location=absolute`, { method: 'POST' })
     expect(begun.status).toBe(508)
   })
 
   test('what is not here is asked of the writer once a push was sent there, what is here is served', async () => {
     const image = makeImage('here')
-    await using rig = await setUp(answer(200), { ...redirected, anonymous: 'push' })
+    await using rig = await startElsewhere(answer(200), { ...redirected, anonymous: 'push' })
     await rig.bring('v1', image)
     const statusOf = async (path: string) =>
       (await rig.ask(`/v2/team/app/${path}`, { method: 'HEAD' })).status
@@ -494,14 +376,14 @@ describe('registry / elsewhere, redirected', () => {
   })
 
   test('without a writer that answers a push is put off', async () => {
-    await using rig = await setUp(answer(200), { ...redirected, isAnswering: false })
+    await using rig = await startElsewhere(answer(200), { ...redirected, isAnswering: false })
     const got = await rig.ask(UPLOADS, { method: 'POST' })
     expect([got.status, got.headers.get('retry-after')]).toEqual([503, '5'])
     expect((await errorOf(got)).message).toContain('push to hub (http://hub.example:5000)')
   })
 
   test('who may not read here is not told the way', async () => {
-    await using rig = await setUp(answer(200), { ...redirected, anonymous: 'none' })
+    await using rig = await startElsewhere(answer(200), { ...redirected, anonymous: 'none' })
     expect((await rig.ask(UPLOADS, { method: 'POST' })).status).toBe(401)
     const headers = { authorization: 'Basic c29tZWJvZHk6c2VjcmV0' }
     expect((await rig.ask(UPLOADS, { method: 'POST', headers })).status).toBe(307)

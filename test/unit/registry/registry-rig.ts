@@ -126,6 +126,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
     blobs,
     damage: storage.damage,
     access,
+    logger,
     logged,
     ask,
     /** Pushes a blob in one request. */

@@ -47,7 +47,7 @@ describe('storage / collector', () => {
     rig.clock.jump(1)
     const planned = await rig.plan()
     expect(planned.find(({ kind }) => kind === 'manifest')?.reason).toBe(
-      `superseded 1d ago, kept for 1d; tag v1 shows ${second.digest.slice(0, 19)}.. now`,
+      `superseded; found 1d ago, kept for 1d; tag v1 shows ${second.digest.slice(0, 19)}.. now`,
     )
     expect(sorted(planned.map(short))).toEqual(sorted(partsOf(first)))
     expect(sorted(await rig.collect())).toEqual(sorted(partsOf(first)))

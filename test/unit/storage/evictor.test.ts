@@ -274,6 +274,55 @@ describe('storage / evictor', () => {
     expect(rig.evictor.usage()).toMatchObject({ usedBytes: bytesOf(a, b), isOverfull: false })
   })
 
+  test('of two images pulled in the same moment one goes with all its tags, the other stays with all', async () => {
+    await using rig = await setUp({ maxBytes: 3.5 * LAYER })
+    const [a, b] = [image('a'), image('b')]
+    const tagged = Object.entries({ a1: a, a2: b, a3: a, a4: b })
+    for (const [tag, one] of tagged) await rig.come(tag, one)
+    Object.assign(rig.lastPulled, { atMs: () => rig.clock.now() })
+    for (const seed of ['c', 'd']) await rig.come(seed, image(seed))
+    await rig.evictor.idle()
+    const shown = await Promise.all(tagged.map(([tag]) => rig.shows(tag)))
+    expect(shown[0]).toBe(shown[2])
+    expect(shown[1]).toBe(shown[3])
+  })
+
+  test('a clock that goes back by a year does not keep it from evicting', async () => {
+    await using rig = await setUp({ isHeld: ({ reference }) => reference.startsWith('held') })
+    for (let at = 0; at < 4; at += 1) await rig.pull(`held${at}`, image(`held ${at}`))
+    expect(rig.evictor.usage().isOverfull).toBe(true)
+    rig.clock.jump(-365 * DAY_MS)
+    await rig.pull('a', image('a'))
+    expect(await rig.shows('a')).toBeUndefined()
+  })
+
+  test('what clients push counts at once, and makes room for itself', async () => {
+    await using rig = await setUp()
+    for (const seed of ['a', 'b', 'c']) await rig.pull(seed, image(seed))
+    const pushed = image('pushed')
+    for (const { digest, bytes } of pushed.blobs) {
+      await rig.blobs.put(digest, bytes)
+      await rig.content.linkUpload(OWN, { digest, size: bytes.length }, () => {})
+    }
+    const { digest, mediaType, bytes } = pushed
+    await rig.content.pushManifest({ repository: OWN, reference: ref('v1'), mediaType, bytes })
+    await rig.evictor.idle()
+    expect(await rig.shows('a')).toBeUndefined()
+    expect(await rig.shows('v1', OWN)).toBe(digest)
+    expect(rig.evictor.usage().isOverfull).toBe(false)
+  })
+
+  test('once enough went it does not say any more that nothing may go', async () => {
+    let isHeld = true
+    await using rig = await setUp({ isHeld: () => isHeld })
+    for (const seed of ['a', 'b', 'c', 'd']) await rig.pull(seed, image(seed))
+    expect(rig.evictor.usage().isOverfull).toBe(true)
+    isHeld = false
+    rig.clock.jump(600_000)
+    await rig.pull('e', image('e'))
+    expect(rig.evictor.usage().isOverfull).toBe(false)
+  })
+
   test('`evict: none` lets nothing go, and says that it is full', async () => {
     await using rig = await setUp({ evict: 'none' })
     for (const seed of ['a', 'b', 'c', 'd']) await rig.pull(seed, image(seed))
@@ -306,6 +355,20 @@ describe('storage / last pulled', () => {
     for (const seed of ['b', 'c', 'd']) await rig.pull(seed, image(seed))
     await rig.lastPulled.save()
     expect(rig.index.get(PULLED, key)).toBeUndefined()
+  })
+
+  test('what is pulled after the clock went back counts as newer than what was pulled before, also over a restart', async () => {
+    await using rig = await setUp()
+    for (const seed of ['a', 'b']) await rig.pull(seed, image(seed))
+    rig.clock.jump(-30 * DAY_MS)
+    rig.lastPulled.note(APP, image('a').digest)
+    const [a, b] = [image('a').digest, image('b').digest]
+    expect(rig.lastPulled.atMs(APP, a)).toBeGreaterThan(rig.lastPulled.atMs(APP, b))
+    await rig.lastPulled.save()
+    const later = createLastPulled(rig)
+    await later.load()
+    later.note(APP, b)
+    expect(later.atMs(APP, b)).toBeGreaterThan(later.atMs(APP, a))
   })
 
   test('manifests that never come do not pile up', async () => {

@@ -4,6 +4,7 @@ import {
   anyGlob,
   mayMeet,
   repositoryGlobProblem,
+  sampleOf,
   tagGlobProblem,
 } from '../../../src/topology/glob.ts'
 
@@ -90,4 +91,11 @@ describe('topology / glob', () => {
     )
     expect(mayMeet('team-eu/**', 'team-us/**')).toBe(false)
   })
+
+  test.each(['**', 'pos/**', 'a-*/b?', '{eu,us}/x', 'r[0-9]/[^a-c]', 'plain', 'a/**/z', 'v{1,2}*'])(
+    'the sample of "%s" matches it',
+    (glob) => {
+      expect(anyGlob([glob])(sampleOf(glob))).toBe(true)
+    },
+  )
 })

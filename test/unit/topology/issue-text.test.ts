@@ -32,14 +32,17 @@ describe('topology / what is said of a mistake', () => {
       'priority: expected a whole number from -10 to 10; got 0.5',
     ],
     [policy('mode: eager, untagged: "yes"'), 'untagged: expected true or false; got "yes"'],
-    [policy('mode: eager, slo: { lag: 5 }'), 'slo.lag: expected text; got 5: put it in quotes'],
+    [
+      policy('mode: eager, slo: { lag: 5 }'),
+      'slo.lag: expected a time such as 90s, 5m, 2h or 7d; got 5',
+    ],
     [
       policy('mode: eager, slo: { lag: 5min }'),
       'slo.lag: expected a time such as 90s, 5m, 2h or 7d; got "5min"',
     ],
     [
       policy('mode: eager, deletes: { propagate: true, guard: 0.2 }'),
-      'deletes.guard: expected text; got 0.2: put it in quotes',
+      'deletes.guard: expected a share such as 20%; got 0.2',
     ],
     [
       policy('mode: eager, deletes: { propagate: true, keepLast: 0 }'),
@@ -68,6 +71,21 @@ describe('topology / what is said of a mistake', () => {
     expect(link('from: a')).toEqual([expect.stringContaining('links[0].to: "to" is missing')])
   })
 
+  test('where the key that says which map is meant is misspelt, that is told at its place', () => {
+    expect(
+      findingLines(textOf({ links: '[{\n shpae: star, center: a, leaves: b, policies: [all] }]' })),
+    ).toEqual([
+      'error 7:9 links[0].shape: "shape" is missing: expected one of "star", "tree", "mesh", "ring", "explicit"',
+      'error 8:2 links[0].shpae: unknown key "shpae"; did you mean "shape"?',
+    ])
+  })
+
+  test('one text where a list is expected gets brackets', () => {
+    expect(told(textOf({ links: '[{ from: a, to: b, policies: all }]' }))).toEqual([
+      'links[0].policies: expected a list; got "all": put it in brackets',
+    ])
+  })
+
   test('a key of another shape does not belong here, and which ones do is told', () => {
     expect(link('shape: ring, members: [a, b], center: a')).toEqual([
       'links[0].center: "center" does not belong here; expected one of shape, members, direction, policies, fetch, bandwidth',
@@ -77,10 +95,7 @@ describe('topology / what is said of a mistake', () => {
   test.each([
     [
       '{ name: x, from: a, image: "x:1", presnt: [b] }',
-      [
-        'tests[0].presnt: unknown key "presnt"; did you mean "present"?',
-        'tests[0]: promises nothing: add present, available, notPresent, absent or maxHops',
-      ],
+      ['tests[0].presnt: unknown key "presnt"; did you mean "present"?'],
     ],
     [
       '{ name: x, from: a, image: x, present: [b] }',

@@ -5,20 +5,10 @@ import { z } from 'zod'
 import { topologyJsonSchema } from '../../../src/topology/json-schema.ts'
 import { WRITTEN_SCHEMA } from '../../../src/topology/schema.ts'
 import { knownKeys } from '../../../src/topology/schema-keys.ts'
-import { shippedText } from '../../helpers/topology-texts.ts'
+import { SHIPPED, shippedText } from '../../helpers/topology-texts.ts'
 import { schemaKeys } from './schema-walk.ts'
 
 const FILE = new URL('../../../topologies/schema.json', import.meta.url)
-const SHIPPED = [
-  'air-gap',
-  'edge-pull-through',
-  'full-mesh',
-  'hierarchical',
-  'master-slave',
-  'mesh',
-  'ring',
-  'three-level',
-]
 
 /** Another reader of JSON Schema: what an editor would say. */
 function editorSays(value: unknown): readonly string[] {

@@ -34,6 +34,15 @@ const CASES: readonly Case[] = [
     says: 'nodes.a: node a sends to others but has no endpoint; `entrepot up` fills it in, `entrepot serve` needs it [missing-endpoint]',
   },
   {
+    name: 'a push that would be handed to writers without endpoint',
+    sections: {
+      nodes: '{ a: {}, b: { endpoint: "http://b:1" } }',
+      origins: '[{ repos: ["x"], writers: b }, { repos: ["**"], writers: a, elsewhere: proxy }]',
+      links: '[{ from: b, to: a, policies: [all] }]',
+    },
+    says: 'origins[1].elsewhere: no writer has an endpoint (a), so there is nowhere to hand a push to; add one [missing-endpoint]',
+  },
+  {
     name: 'a label that nobody has',
     sections: {
       links: '[{ shape: star, center: a, leaves: { archh: "!arm" }, policies: [all] }]',
@@ -157,6 +166,30 @@ describe('topology / lints', () => {
     expect([...new Set([...shown, ...others])].sort()).toEqual([...LINT_NAMES].sort())
   })
 
+  test.each([
+    [
+      'one writer has an endpoint',
+      '{ a: {}, b: { endpoint: "http://b:1" }, c: {} }',
+      '[a, b]',
+      'proxy',
+    ],
+    ['no node has one', '{ a: {}, b: {}, c: {} }', 'a', 'redirect'],
+    [
+      'pushes elsewhere are refused',
+      '{ a: {}, b: { endpoint: "http://b:1" }, c: {} }',
+      'a',
+      'reject',
+    ],
+    ['every node may write', '{ a: {}, b: { endpoint: "http://b:1" } }', '"*"', 'proxy'],
+  ])(
+    'it is no mistake of `elsewhere` that writers have no endpoint where %s',
+    (...[, nodes, writers, elsewhere]) => {
+      const conflict = 'conflict: { tags: register, resolve: hlc-lww }'
+      const origins = `[{ repos: ["**"], writers: ${writers}, elsewhere: ${elsewhere}, ${conflict} }]`
+      expect(findingLines(textOf({ nodes, origins })).join()).not.toContain('nowhere to hand')
+    },
+  )
+
   test('a finding says by which lint it was found', () => {
     const { findings } = readTopology(textOf({ nodes: '{ a: {}, b: {} }' }))
     expect(findings.map(({ lint, severity }) => [lint, severity])).toEqual([
@@ -172,6 +205,17 @@ describe('topology / lints', () => {
     expect(findingLines(textOf({ nodes, links }))).toEqual([
       'note 7:1 links: nodes with one source alone: leaf-0, leaf-1, leaf-2, leaf-3, leaf-4, leaf-5, leaf-6, leaf-7 and 12 more from a. While it is down nothing new comes there [single-source]',
     ])
+  })
+
+  test('windows that follow one another at some hours only are not always open', () => {
+    const found = (cron: string) =>
+      findingLines(
+        textOf({
+          policies: policies(`mode: scheduled, schedule: { cron: "${cron}", window: 1h, tz: UTC }`),
+        }),
+      ).filter((line) => line.includes('odd-window'))
+    expect(found('0 1,2,3 * * *')).toEqual([])
+    expect(found('0 * * * *')).toHaveLength(1)
   })
 
   test('a node with two sources, and a writer, are none of them', () => {

@@ -1,10 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import {
-  createSchedule,
-  cronPeriod,
-  cronProblem,
-  timeZoneProblem,
-} from '../../../src/topology/schedule.ts'
+import { createSchedule, cronProblem, timeZoneProblem } from '../../../src/topology/schedule.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -108,17 +103,6 @@ describe('topology / schedule', () => {
       isOpen: false,
       opensMs: Number.POSITIVE_INFINITY,
     })
-    expect(cronPeriod('0 1 30 2 *')).toBeUndefined()
-  })
-
-  test.each([
-    ['0 1 * * *', DAY],
-    ['*/15 * * * *', HOUR / 4],
-    ['0 8,9,20 * * *', HOUR],
-    ['0 1 * * 1-5', DAY],
-    ['0 1 * * 6', 7 * DAY],
-  ])('the shortest time between two windows of %s', (cron, ms) => {
-    expect(cronPeriod(cron)).toBe(ms)
   })
 
   test.each(['', '* * * *', '* * * * * *', '60 1 * * *', '0 24 * * *', 'a b c d e', '@daily'])(

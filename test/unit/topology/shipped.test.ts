@@ -5,18 +5,8 @@ import type { Reference, RepositoryName } from '../../../src/oci/name.ts'
 import { flow, type Naming, neighboursOf, wants } from '../../../src/topology/flow.ts'
 import { originOf, writersOf } from '../../../src/topology/origins.ts'
 import { readTopology } from '../../../src/topology/topology-file.ts'
-import { nodeName, shippedText, topologyOf } from '../../helpers/topology-texts.ts'
+import { nodeName, SHIPPED, shippedText, topologyOf } from '../../helpers/topology-texts.ts'
 
-const SHIPPED = [
-  'air-gap',
-  'edge-pull-through',
-  'full-mesh',
-  'hierarchical',
-  'master-slave',
-  'mesh',
-  'ring',
-  'three-level',
-]
 const NOTHING: Naming = { tagsNaming: async function* () {} }
 const item = (image: string) => {
   const [repository = '', reference = ''] = image.split(':')

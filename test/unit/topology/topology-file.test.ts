@@ -98,15 +98,53 @@ test.each(['hello', '- a\n- b\n', '42'])('%j is refused, as it is no map', (text
 
 test.each([
   ['a tab', 'nodes:\n\ta: {}\n', '2:1', 'Tabs'],
-  ['a key that stands twice', 'nodes:\n  a: {}\n  a: {}\n', '3:3', 'unique'],
+  [
+    'a key that stands twice',
+    'nodes:\n  a: {}\n  a: {}\n',
+    '3:3',
+    '"a" is there twice, first in line 2',
+  ],
   ['a bracket that stays open', 'nodes: [a\n', '2:1', 'end with a ]'],
-  ['a second document', 'a: 1\n---\nb: 1\n', '2:1', 'multiple documents'],
+  ['a second document', 'a: 1\n---\nb: 1\n', '2:1', 'expected one document'],
   ['a tag that nobody reads', 'nodes: !secret x\n', '1:8', 'Unresolved tag: !secret'],
   ['a tag for code', 'nodes: !!js/function x\n', '1:8', 'Unresolved tag'],
 ])('%s is an error of YAML with line and column', (_what, text, place, message) => {
-  const [line] = errorLines(text)
-  expect(line).toContain(`error ${place} : YAML: `)
+  const line = errorLines(text).find((one) => one.startsWith(`error ${place} : YAML: `))
   expect(line).toContain(message)
+})
+
+test('a key that stands twice, a tag and a second document do not hide what else is wrong', () => {
+  const text = `${textOf({
+    nodes: '{ a: {}, b: {}, a: { endpont: x } }',
+    origins: '[{ repos: ["**"], writers: !mine c }]',
+    links: '[{ from: a, to: bb, policies: [all] }]',
+  })}---\na: 1\n`
+  expect(findingLines(text)).toEqual([
+    'error 4:24 : YAML: the key "a" is there twice, first in line 4',
+    'error 4:29 nodes.a.endpont: unknown key "endpont"; did you mean "endpoint"?',
+    'error 5:37 : YAML: Unresolved tag: !mine',
+    'error 5:43 origins[0].writers: unknown node "c"',
+    'error 7:24 links[0].to: unknown node "bb"',
+    'error 8:1 : YAML: expected one document; a second one begins here, by "---"',
+  ])
+  expect(readTopology(textOf({ origins: '[{ repos: ["**"], writers: !mine a }]' })).topology).toBe(
+    undefined,
+  )
+})
+
+test('a key that JavaScript would swallow is refused wherever it stands', () => {
+  const nodes = '{ a: { labels: { __proto__: x } }, b: {} }'
+  expect(errorLines(textOf({ nodes }))).toEqual([
+    'error 4:25 : expected another key than "__proto__"',
+  ])
+})
+
+test('names that would move the cursor of a terminal are refused, and shown without doing so', () => {
+  const metadata = '{ name: "x\\e[2J", generation: 1, "y\\e[2J": 1 }'
+  expect(errorLines(textOf({ metadata }))).toEqual([
+    'error 3:19 metadata.name: expected one line of text, without control characters; got "x\\u001b[2J"',
+    'error 3:44 metadata.y?[2J: unknown key "y?[2J"; expected one of name, generation, owner',
+  ])
 })
 
 test('a file of aliases that would expand beyond measure is refused', () => {

@@ -17,7 +17,7 @@ const BLOB = makeBlob(bytesOf('layer', 300))
 const DESCRIPTOR = { mediaType: BLOB.mediaType, digest: BLOB.digest, size: BLOB.bytes.length }
 const image = makeImage('image')
 
-function setUp(has = true) {
+function setUp(has = true, closing: Promise<void> = Promise.resolve()) {
   const blobs = createMemoryBlobStore({ clock: createFakeClock(), disk: createMemoryDisk() })
   const gate = Promise.withResolvers<void>()
   const asked: string[] = []
@@ -48,7 +48,15 @@ function setUp(has = true) {
     },
     failed: (attempt: Attempt) => void failed.push(attempt),
   }
-  const fetcher = createFetcher({ source, blobs, sources, events })
+  const stage: typeof blobs.stage = async (name) => {
+    const opened = await blobs.stage(name)
+    const close = async () => {
+      await closing
+      await opened.close()
+    }
+    return Object.assign(Object.create(opened), { close })
+  }
+  const fetcher = createFetcher({ source, blobs: { ...blobs, stage }, sources, events })
   const fetch = (signal = new AbortController().signal) => {
     const progress: number[] = []
     const onProgress = (bytes: number) => void progress.push(bytes)
@@ -58,6 +66,28 @@ function setUp(has = true) {
 }
 
 describe('transfer / fetcher', () => {
+  test('who is told to leaves at once; what was on its way has closed its stage when the fetcher is disposed of, and nothing begins after', async () => {
+    const closing = Promise.withResolvers<void>()
+    const { fetcher, fetch, blobs, asked } = setUp(true, closing.promise)
+    const stop = new AbortController()
+    const { done } = fetch(stop.signal)
+    await settle()
+    stop.abort(new Error('term is over'))
+    await expect(done).rejects.toThrow('term is over')
+    let isOver = false
+    const over = fetcher[Symbol.asyncDispose]().then(() => {
+      isOver = true
+    })
+    await settle()
+    expect(isOver).toBe(false)
+    closing.resolve()
+    await over
+    await expect(fetch().done).rejects.toThrow('nothing is fetched any more')
+    expect(asked).toEqual(['a'])
+    // What came is there for the next term.
+    expect(await blobs.stages()).toMatchObject([{ size: 100 }])
+  })
+
   test('two that want one blob share one flight, and both see its progress', async () => {
     const { fetch, gate, asked, happened } = setUp()
     const one = fetch()

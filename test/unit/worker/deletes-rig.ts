@@ -2,6 +2,7 @@
 import { silentLogger } from '../../../src/lib/logger.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { createDeleteRules } from '../../../src/planner/delete-rule.ts'
+import { visibleOf } from '../../../src/record/history.ts'
 import { createDeleteRows } from '../../../src/storage/delete-rows.ts'
 import type { IndexBackend } from '../../../src/storage/index-db.ts'
 import { tagsNaming } from '../../../src/storage/naming.ts'
@@ -15,7 +16,7 @@ import { nodeName, topologyWith } from '../../helpers/topology-texts.ts'
 import { ref, repo } from '../../helpers/writers.ts'
 
 export const APP = repo('app')
-const NEVER = new AbortController().signal
+export const NEVER = new AbortController().signal
 
 export interface DeletesRigOptions {
   /** Of the policy: what stands behind `deletes:`. */
@@ -51,6 +52,7 @@ export async function openDeletes({
   return {
     ...rig,
     rows,
+    rules,
     origin,
     dueKeys,
     apply: () => origin.apply(APP, { signal: NEVER }),
@@ -63,7 +65,13 @@ export async function openDeletes({
     hear: async (reference: string) => {
       const key = { repository: APP, reference: ref(reference) }
       const history = ledger.entry(key)?.history ?? []
-      await index.transact((tx) => ledger.add(tx, signer.sign({ kind: 'delete', ...key }, history)))
+      const subject = visibleOf(history)?.record.subject
+      const what = {
+        kind: 'delete',
+        ...key,
+        ...(subject === undefined ? {} : { subject }),
+      } as const
+      await index.transact((tx) => ledger.add(tx, signer.sign(what, history)))
     },
     tags: () => content.tags(APP, { limit: 1_000 }),
     has: (digest: Digest) => content.isComplete(APP, digest),

@@ -20,7 +20,7 @@ function setUp(
   const dueKeys = createDueKeys({
     deletes: {
       heldUp: async () => [],
-      of: async (repository) => ({ repository, tags: 0, deletes: [] }),
+      of: async (repository) => ({ repository, tags: 0, heldUp: 0, deletes: [] }),
       apply: async (repository) => {
         looks.push(repository)
         return applied(repository)

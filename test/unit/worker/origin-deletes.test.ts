@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { GUARD_MS } from '../../../src/planner/delete-states.ts'
 import { manifestUse } from '../../../src/storage/manifest-use.ts'
+import { createOriginDeletes } from '../../../src/worker/origin-deletes.ts'
+import { settle } from '../../helpers/fake-clock.ts'
 import { makeImage } from '../../helpers/images.ts'
-import { APP, openDeletes } from './deletes-rig.ts'
+import { ref } from '../../helpers/writers.ts'
+import { APP, NEVER, openDeletes } from './deletes-rig.ts'
 
 describe('worker / origin-deletes', () => {
   test('a delete is applied when its grace is over, not before', async () => {
@@ -90,7 +93,7 @@ describe('worker / origin-deletes', () => {
     expect(await rig.tags()).toEqual(['a'])
   })
 
-  test('signatures are none of the last tags, and their deletes count for no guard', async () => {
+  test('signatures are none of the last tags and count for no guard: they stay with their image', async () => {
     const rig = await openDeletes({ deletes: '{ propagate: true, keepLast: 1, guard: 0% }' })
     const image = await rig.push('v1')
     rig.clock.jump(1_000)
@@ -99,8 +102,11 @@ describe('worker / origin-deletes', () => {
     await rig.hear('v1')
     await rig.hear(signature)
     await rig.apply()
-    expect(await rig.tags()).toEqual(['v1'])
+    expect(await rig.statesOf()).toEqual({ v1: 'kept-last', [signature]: 'with-image' })
     expect(await rig.rows.of(APP)).toMatchObject({ taken: new Map() })
+    await rig.push('v2')
+    await rig.apply()
+    expect(await rig.tags()).toEqual(['v2'])
   })
 
   test('a delete by digest hides nothing that a tag or an index shows here', async () => {
@@ -206,6 +212,117 @@ describe('worker / origin-deletes', () => {
     clock.jump(GUARD_MS + 1)
     await again.apply()
     expect((await again.rows.of(APP)).taken.size).toBe(0)
+  })
+
+  test('a digest that takes many tags with it does not get past the guard', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, guard: 20% }', untagged: true })
+    const image = makeImage('shared', { layers: 1 })
+    const tags = ['a', 'b', 'c', 'd', 'e']
+    await rig.push(image.digest, image)
+    for (const tag of tags) await rig.push(tag, image)
+    await rig.push('f')
+    // As its writer says it: every tag of it, then the digest.
+    for (const reference of [...tags, image.digest]) await rig.hear(reference)
+    expect(await rig.apply()).toMatchObject({ heldUp: 5, isNewlyHeldUp: true })
+    expect(await rig.tags()).toEqual([...tags, 'f'])
+    expect(rig.has(image.digest)).toBe(true)
+    await rig.origin.confirm(APP)
+    await rig.apply()
+    expect(await rig.tags()).toEqual(['f'])
+    expect(rig.has(image.digest)).toBe(false)
+  })
+
+  test('signatures stay with an image that waits for a person, and go with it', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, guard: 0% }', untagged: true })
+    const images = [await rig.push('v1'), await rig.push('v2')]
+    await rig.push('v3')
+    const [subject] = images
+    const referrer = makeImage('referrer', { layers: 1, ...(subject && { subject }) })
+    const fallback = `${subject?.digest.replace(':', '-')}.sig`
+    await rig.push(referrer.digest, referrer)
+    await rig.push(fallback)
+    for (const reference of ['v1', 'v2', referrer.digest, fallback]) await rig.hear(reference)
+    expect(await rig.apply()).toMatchObject({ heldUp: 2, left: 4 })
+    expect(await rig.statesOf()).toMatchObject({ v1: 'held-up', [fallback]: 'with-image' })
+    expect(rig.has(referrer.digest)).toBe(true)
+    expect(await rig.tags()).toEqual([fallback, 'v1', 'v2', 'v3'])
+    expect(await rig.origin.confirm(APP)).toBe(2)
+    expect(await rig.apply()).toMatchObject({ heldUp: 0, left: 0 })
+    expect(rig.has(referrer.digest)).toBe(false)
+    expect(await rig.tags()).toEqual(['v3'])
+  })
+
+  test('two hundred thousand deletes of one repository are looked at as two are', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, grace: 1h, guard: 20% }' })
+    await rig.push('v1')
+    await rig.hear('v1')
+    const [one] = await rig.ledger.entriesOf(APP, { after: '', limit: 1 })
+    if (one === undefined) throw new Error('v1 is not there')
+    const many = Array.from({ length: 200_000 }, (_, at) => ({
+      ...one,
+      key: { ...one.key, reference: ref(`v${String(at).padStart(6, '0')}`) },
+    }))
+    const entriesOf: typeof rig.ledger.entriesOf = async (_, { after, limit }) => {
+      const from = after === '' ? 0 : Number(after.slice(1)) + 1
+      return many.slice(from, from + limit)
+    }
+    const { content, rows, rules } = rig
+    const origin = createOriginDeletes({
+      ...{ ledger: { entriesOf }, content, rules, rows },
+      nowMs: rig.clock.now,
+    })
+    const dueAtMs = rig.clock.now() + 3_600_000
+    expect(await origin.apply(APP, { signal: NEVER })).toMatchObject({
+      left: 200_000,
+      nextMs: dueAtMs,
+    })
+  }, 60_000)
+
+  test('a tag that was pushed and deleted again while others went has its own grace', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, grace: 1h }' })
+    await rig.push('v1')
+    await rig.hear('v1')
+    rig.clock.jump(3_600_000)
+    const { ledger, rules, rows, content } = rig
+    const origin = createOriginDeletes({
+      ...{ ledger, rules, rows, nowMs: rig.clock.now },
+      content: {
+        isComplete: content.isComplete,
+        drop: async (...what) => {
+          await rig.push('v1', makeImage('again', { layers: 1 }))
+          await rig.hear('v1')
+          await content.drop(...what)
+        },
+      },
+    })
+    await origin.apply(APP, { signal: NEVER })
+    expect(await rig.tags()).toEqual(['v1'])
+    expect(await rig.statesOf()).toEqual({ v1: 'in-grace' })
+  })
+
+  test('a word that comes in the middle of a look holds up nothing that comes later', async () => {
+    const rig = await openDeletes({ deletes: '{ propagate: true, guard: 40% }' })
+    for (const tag of ['a', 'b', 'c', 'd', 'e']) await rig.push(tag)
+    for (const tag of ['a', 'b', 'c']) await rig.hear(tag)
+    const { ledger, rules, rows, content } = rig
+    let confirming: Promise<number> | undefined
+    const origin = createOriginDeletes({
+      ...{ ledger, rules, content, nowMs: rig.clock.now },
+      rows: {
+        ...rows,
+        holdUp: async (...what) => {
+          confirming = origin.confirm(APP)
+          // All that it can do meanwhile.
+          await settle()
+          return rows.holdUp(...what)
+        },
+      },
+    })
+    await origin.apply(APP, { signal: NEVER })
+    expect(await confirming).toBe(3)
+    await rig.hear('d')
+    expect(await origin.apply(APP, { signal: NEVER })).toMatchObject({ heldUp: 0 })
+    expect(await rig.tags()).toEqual(['e'])
   })
 
   test('a confirmation is of the delete that was known: a later one of the same tag waits', async () => {

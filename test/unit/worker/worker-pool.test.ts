@@ -4,6 +4,7 @@ import { systemRandom } from '../../../src/lib/random.ts'
 import type { Fetch } from '../../../src/planner/planner.ts'
 import { createJobQueue } from '../../../src/queue/create-job-queue.ts'
 import type { Job } from '../../../src/queue/job.ts'
+import { openJobHistory } from '../../../src/queue/job-history.ts'
 import { createJobStore } from '../../../src/queue/job-store.ts'
 import type { RecordKey } from '../../../src/record/tag-record.ts'
 import { keyText } from '../../../src/record/tag-record.ts'
@@ -35,7 +36,9 @@ async function setUp(
   const { clock, events, blobs, content, index } = rig
   const holder = createScriptedHolder(images)
   const store = createJobStore({ index })
-  const queue = createJobQueue({ store, events, clock, random: systemRandom, logger: silentLogger })
+  const logger = silentLogger
+  const history = await openJobHistory({ index, logger }, 200)
+  const queue = createJobQueue({ store, history, events, clock, random: systemRandom, logger })
   const rank = () => sources as NodeName[]
   const fetcher = createFetcher({
     source: holder.source,
@@ -108,11 +111,14 @@ describe('worker / worker-pool', () => {
     const gate = holder.holdUp()
     pool.start()
     await settle()
-    const count = (state: string) => queue.list().filter((job) => job.state === state).length
-    expect([count('running'), count('queued')]).toEqual([2, 1])
+    expect(queue.counts()).toEqual({ running: 2, queued: 1 })
     gate.resolve()
     await settle()
-    expect(count('done')).toBe(3)
+    expect([...queue.history.newest()].map(({ job }) => job.state)).toEqual([
+      'done',
+      'done',
+      'done',
+    ])
   })
 
   test('a job that nobody can serve waits, and is done when a holder has come', async () => {
