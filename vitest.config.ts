@@ -7,11 +7,13 @@ const FAULTS_TIMEOUT = 600_000
 /** Milliseconds. Real clients pull and push whole images, and a container daemon starts first. */
 const CLIENTS_TIMEOUT = 180_000
 
-/** Real libp2p and large bodies: seconds each, so they run with the mesh and not in the quick check. */
+/** Real libp2p, real time and large bodies: seconds each, so they run with the mesh and not in the quick check. */
 const SLOW_UNITS = [
   'test/unit/gossip/libp2p-network.test.ts',
   'test/unit/gossip/hostile-peers.test.ts',
   'test/contract/libp2p-network.test.ts',
+  'test/unit/node/http-bounds.test.ts',
+  'test/unit/node/tls-server.test.ts',
   'test/unit/registry/blob-routes.test.ts',
   'test/unit/registry/memory.test.ts',
 ]
@@ -39,6 +41,8 @@ export default defineConfig({
           exclude: SLOW_UNITS,
           // No test changes a module: one load of the code for all of a worker's files.
           isolate: false,
+          // All cores: what runs beside it in the check is over long before.
+          maxWorkers: '100%',
           sequence: { groupOrder: 0 },
         },
       },

@@ -48,7 +48,7 @@ export async function runDemo(mesh: LocalMesh, { once, signal }: DemoOptions): P
   const nodes = [...levels].map(([name, level]) => progressOf(name, level))
   const image = await makeDemoImage({ payloadBytes: PAYLOAD_BYTES })
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
-  const [farthest] = nodes.toSorted((a, b) => b.level - a.level)
+  const farthest = nodes.toSorted((a, b) => a.level - b.level).at(-1)
   const edge = mesh.nodes.find(({ name }) => name === farthest?.name) ?? writer
   try {
     await show(mesh, { image, writer, nodes }, patience)

@@ -3,11 +3,14 @@ import type { Command } from 'commander'
 import type { RecordsView, StatusView } from '../admin/views.ts'
 import { systemClock } from '../lib/clock.ts'
 import { parseImage } from './image-name.ts'
-import { askNode } from './node-api.ts'
+import { askNode, askPages } from './node-api.ts'
 import { type NodeOptions, nodeCommand } from './node-command.ts'
 import { print, printJson } from './output.ts'
 import { recordsText } from './records-text.ts'
 import { statusText } from './status-text.ts'
+
+/** Rows in one answer, the most that there are. */
+const PAGE = '1000'
 
 export function addInspectCommands(program: Command): void {
   nodeCommand(program, 'status', 'the node, its neighbours and what it is doing').action(
@@ -27,13 +30,13 @@ export function addInspectCommands(program: Command): void {
     .action(async (image: string, { url, tlsCa, json }: NodeOptions) => {
       const { repository, reference } = parseImage(image)
       const query = new URLSearchParams({
+        n: PAGE,
         repository,
         ...(reference === undefined ? {} : { reference }),
       })
       const path = `/api/v1/records?${query.toString()}`
-      const { records } = await askNode<{ readonly records: readonly RecordsView[] }>(url, path, {
-        tlsCa,
-      })
+      const rowsOf = (page: { readonly records: readonly RecordsView[] }) => page.records
+      const records = (await askPages(url, path, rowsOf, { tlsCa })) as readonly RecordsView[]
       if (json === true) printJson(records)
       else
         print(

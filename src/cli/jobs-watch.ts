@@ -3,12 +3,14 @@ import type { JobView } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { createJobBoard, type JobBoard } from './job-board.ts'
-import { readEvents } from './live-events.ts'
+import { type LiveEvent, readEvents } from './live-events.ts'
 
 export interface WatchOptions {
   readonly url: string
   readonly tlsCa?: string | undefined
   readonly fits: (job: JobView) => boolean
+  /** Events as lines of JSON, for a program. */
+  readonly json?: boolean | undefined
   /** Ends the watch. */
   readonly signal: AbortSignal
 }
@@ -27,10 +29,15 @@ const SHOW_CURSOR = '\u001b[?25h'
  */
 export async function watchJobs(
   { clock, out }: { readonly clock: Clock; readonly out: NodeJS.WriteStream },
-  { url, tlsCa, fits, signal }: WatchOptions,
+  { url, tlsCa, fits, json, signal }: WatchOptions,
 ): Promise<void> {
   const board = createJobBoard(fits)
-  await using screen = out.isTTY ? createScreen(out, board, clock) : createPrinter(out)
+  await using screen =
+    json === true
+      ? createJsonPrinter(out, fits)
+      : out.isTTY
+        ? createScreen(out, board, clock)
+        : createPrinter(out)
   let isKnown = false
   while (!signal.aborted) {
     try {
@@ -38,7 +45,7 @@ export async function watchJobs(
         url,
         (event) => {
           isKnown = true
-          screen.told(board.take(event))
+          screen.told(board.take(event), event)
         },
         { signal, tlsCa },
       )
@@ -52,7 +59,7 @@ export async function watchJobs(
 }
 
 interface Screen extends AsyncDisposable {
-  told(lines: readonly string[]): void
+  told(lines: readonly string[], event: LiveEvent): void
   lost(why: string): void
 }
 
@@ -61,6 +68,27 @@ function createPrinter(out: NodeJS.WriteStream): Screen {
   return {
     told: (lines) => lines.forEach(print),
     lost: (why) => print(`connecting again: ${why}`),
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
+
+/** The snapshot, changes of jobs, and what is paused. What went wrong is told beside it. */
+function createJsonPrinter(out: NodeJS.WriteStream, fits: WatchOptions['fits']): Screen {
+  const print = (event: string, data: object) =>
+    void out.write(`${JSON.stringify({ event, ...data })}\n`)
+  return {
+    told: (_lines, { event, data }) => {
+      if (event === 'snapshot') {
+        const { jobs, ...rest } = data as { readonly jobs: readonly JobView[] }
+        print(event, { ...rest, jobs: jobs.filter(fits) })
+      } else if (event === 'job-changed') {
+        const { job } = data as { readonly job: JobView }
+        if (fits(job)) print(event, { job })
+      } else if (event === 'pauses-changed' || event === 'jobs-reset') {
+        print(event, data as object)
+      }
+    },
+    lost: (why) => void process.stderr.write(`connecting again: ${why}\n`),
     [Symbol.asyncDispose]: async () => {},
   }
 }

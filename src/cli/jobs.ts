@@ -46,7 +46,7 @@ export function addJobsCommands(program: Command): void {
       new Option('--cause <cause>', 'only those that wait or ended for it').choices(CAUSES),
     )
     .option('--paused', 'only those that a pause keeps from running')
-    .option('--watch', 'show them live, until Ctrl-C')
+    .option('--watch', 'show them live, until Ctrl-C; with --json a line for each event')
     .action(async (options: JobsOptions) => {
       if (options.watch === true) return watch(options)
       const { url, tlsCa, json } = options
@@ -153,7 +153,7 @@ function targetOf(
 }
 
 async function watch(options: JobsOptions): Promise<void> {
-  const { url, tlsCa } = options
+  const { url, tlsCa, json } = options
   // Says what is wrong with a filter before anything is drawn.
   await askNode(url, `/api/v1/jobs?${queryOf(options, 1)}`, { tlsCa })
   const stop = new AbortController()
@@ -161,7 +161,8 @@ async function watch(options: JobsOptions): Promise<void> {
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, onSignal)
   try {
     const deps = { clock: systemClock, out: process.stdout }
-    await watchJobs(deps, { url, tlsCa, fits: jobMatcher(filterOf(options)), signal: stop.signal })
+    const fits = jobMatcher(filterOf(options))
+    await watchJobs(deps, { url, tlsCa, fits, json, signal: stop.signal })
   } finally {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.removeListener(name, onSignal)
   }

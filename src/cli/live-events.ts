@@ -1,5 +1,6 @@
 /** Reads a node's live stream of events. */
 import { EntrepotError } from '../lib/errors.ts'
+import { createTextBlocks } from '../lib/text-blocks.ts'
 import { reachNode } from './node-api.ts'
 
 export interface LiveEvent {
@@ -28,11 +29,9 @@ export async function readEvents(
     }
     // Characters may be cut between two chunks.
     answer.body.setEncoding('utf8')
-    let rest = ''
+    const blocks = createTextBlocks()
     for await (const chunk of answer.body) {
-      const blocks = (rest + String(chunk)).split('\n\n')
-      rest = blocks.pop() ?? ''
-      for (const block of blocks) {
+      for (const block of blocks.push(String(chunk))) {
         const parsed = parse(block)
         if (parsed !== undefined) onEvent(parsed)
       }

@@ -17,6 +17,7 @@ Now by hand. Push at the writer, pull at the edge:
   docker run --rm ${pull}:${tag}
   docker tag ${pull}:${tag} ${push}:v1.0.1
   docker push ${push}:v1.0.1
+  npx entrepot converged --wait --url ${pullUrl}
   docker pull ${pull}:v1.0.1
 
   podman pull --tls-verify=false ${pull}:${tag}

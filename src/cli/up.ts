@@ -127,7 +127,9 @@ function reportEnds(
   for (const { name, ended } of processes) {
     const log = mesh.nodes.find((node) => node.name === name)?.logFile
     void ended.then((how) => {
-      if (!signal.aborted) print(`Node ${name} ended by itself (${how}); its log is ${log}`)
+      if (signal.aborted) return
+      print(`Node ${name} ended by itself (${how}); its log is ${log}`)
+      print('The others go on. It starts again with the mesh: Ctrl-C, and the same command')
     })
   }
 }

@@ -84,7 +84,10 @@ function jobsOf(jobs: readonly JobView[]): ConvergenceView['jobs'] {
     } else oldestMs = earlier(oldestMs, createdAtMs)
   }
   return {
-    ...{ open, waitingForWindow, paused, held },
+    open,
+    waitingForWindow,
+    paused,
+    held,
     ...(windowOpensMs === undefined ? {} : { windowOpensMs }),
     ...(oldestMs === undefined ? {} : { oldestMs }),
   }

@@ -37,6 +37,7 @@ import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { RegistrySource } from '../transfer/registry-source.ts'
 import type { Dispatcher } from '../worker/dispatcher.ts'
+import { createPatientFetcher } from '../worker/patient-fetcher.ts'
 import { createPulls, type Pulls } from '../worker/pulls.ts'
 import type { Budget } from './budget.ts'
 import type { ContentStore } from './content-store.ts'
@@ -158,7 +159,9 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
   )
   const { announcer, feedReader, greeter, readBack, meshTime, signing } = gossip
 
-  const deletes = building.use(createDeleteParts({ ...deps, store, rules, meshTime }))
+  const sourceNames = new Set(sourcesOf(topology, self))
+  const hasHeardAll = () => [...sourceNames].every((name) => reading.isWhole(name))
+  const deletes = building.use(createDeleteParts({ ...deps, store, rules, meshTime, hasHeardAll }))
   const history = building.use(await openJobHistory({ index, logger }, jobHistory))
   const work = building.use(
     createWorkParts(
@@ -174,16 +177,17 @@ export async function createCore(deps: CoreDeps, options: CoreOptions): Promise<
 
   const pulls = createPulls({ planner, asked, queue, dispatcher })
   const hasRoom = budget?.hasRoom ?? (() => true)
-  const { fetcher, isAsking } = work
+  const isSource = (node: NodeName) => sourceNames.has(node)
+  const { isAsking } = work
+  const fetcher = createPatientFetcher({ ...deps, fetcher: work.fetcher, isSource })
   const lazy = { ...deps, ...store, demands, naming, fetcher, isAsking, pulls, asked, hasRoom }
   const onRequest = onRequestFor(lazy)
   if (onRequest !== undefined) building.use(onRequest)
 
-  const sourceNames = new Set(sourcesOf(topology, self))
   wire({
     events,
     topology,
-    isSource: (node) => sourceNames.has(node),
+    isSource,
     referrers: (repository, digest) => referrersNaming(index, repository, digest),
     dispatcher,
     feedReader,

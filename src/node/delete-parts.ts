@@ -15,6 +15,7 @@ export interface DeletePartsDeps {
   readonly rules: DeleteRules
   readonly index: IndexDb
   readonly meshTime: Pick<MeshTime, 'now'>
+  readonly hasHeardAll: () => boolean
   readonly events: EventBus
   readonly clock: Clock
   readonly logger: Logger
@@ -31,13 +32,13 @@ export interface DeleteParts extends AsyncDisposable {
 }
 
 export function createDeleteParts(deps: DeletePartsDeps): DeleteParts {
-  const { store, rules, index, meshTime, events, clock } = deps
+  const { store, rules, index, meshTime, events, clock, hasHeardAll } = deps
   const { ledger, keeper } = store
   const nowMs = meshTime.now
   const rows = createDeleteRows({ index })
   const deletes = createOriginDeletes({ ledger, content: keeper, rules, rows, nowMs })
   const logger = deps.logger.child({ room: 'worker' })
-  const dueKeys = createDueKeys({ deletes, events, clock, nowMs, logger })
+  const dueKeys = createDueKeys({ deletes, events, clock, nowMs, hasHeardAll, logger })
   const { repositories, heldUp, confirm } = dueKeys
   return {
     dueKeys,

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { endToEnd } from '../lib/end-to-end.ts'
 import { codeOf, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import { reasonPhrase } from '../lib/reason-phrase.ts'
 
 /** IP address of the client. It counts on the forwarding socket only. */
 const CALLER_HEADER = 'x-entrepot-caller'
@@ -49,6 +50,7 @@ export function createForwarder(
     forward: async (incoming, outgoing) => {
       try {
         const answer = await send(incoming, outgoing)
+        outgoing.statusMessage = reasonPhrase(answer.statusMessage ?? '')
         outgoing.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
         await pipeline(answer, outgoing)
       } catch (err) {

@@ -1,12 +1,13 @@
 /** At most so many requests under way at once; one more is told to come back. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '../lib/logger.ts'
+import { reasonPhrase } from '../lib/reason-phrase.ts'
 
 export interface RequestGate {
   /** Whether the request may go on; it counts until its response is closed. */
   enter(incoming: IncomingMessage, outgoing: ServerResponse): boolean
   /** The answer to one that may not. */
-  refusal(incoming: IncomingMessage): Response
+  refusal(incoming: IncomingMessage, outgoing: ServerResponse): Response
 }
 
 /** What watches a node must see it also when it is busy. */
@@ -35,9 +36,10 @@ export function createRequestGate(
       })
       return true
     },
-    refusal: ({ url = '' }) => {
+    refusal: ({ url = '' }, outgoing) => {
       const code = 'TOOMANYREQUESTS'
       const message = `${requests} requests are under way on this node; try again in ${RETRY_AFTER} s`
+      outgoing.statusMessage = reasonPhrase(message)
       const error = { code, message }
       const body = url.startsWith('/v2') ? { errors: [error] } : { error }
       return Response.json(body, { status: 503, headers: { 'retry-after': RETRY_AFTER } })

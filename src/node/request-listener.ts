@@ -19,7 +19,7 @@ export function createRequestListener({ app, gate, logger }: RequestListenerDeps
   const listener = getRequestListener(
     (request, env) => {
       const { incoming, outgoing } = env as NodeEnvironment
-      if (!gate.enter(incoming, outgoing)) return gate.refusal(incoming)
+      if (!gate.enter(incoming, outgoing)) return gate.refusal(incoming, outgoing)
       if (hasDotSegment(incoming.url ?? ''))
         return badRequest('NAME_INVALID', 'no . or .. segments')
       return app.fetch(request, env)

@@ -137,6 +137,7 @@ export async function openTerm(deps: TermDeps, options: TermOptions): Promise<Te
     createPushElsewhere(
       { ...facts, greetAgain: core.greeter.again },
       {
+        anonymous: config.anonymous,
         maxRequests: config.bounds.passedOn,
         scheme: tls === undefined ? 'http' : 'https',
       },

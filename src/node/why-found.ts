@@ -21,6 +21,7 @@ import { type Hop, linksTo, type Path, pathTo } from '../topology/path.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import type { OriginDeletes } from '../worker/origin-deletes.ts'
 import type { Insight } from './insight.ts'
+import { type FoundLoser, findLoser } from './loser-of-tag.ts'
 import { type FoundDeletion, findDeletion } from './why-deleted.ts'
 
 export interface WhyDeps {
@@ -45,6 +46,8 @@ export interface Found {
   readonly plan: Plan
   /** Of what was deleted and is to go here. */
   readonly deletion: FoundDeletion | undefined
+  /** Of the tag of a push that lost another tag. */
+  readonly loser: FoundLoser | undefined
   /** The newest record that shows something; else the newest one. */
   readonly newest: SignedRecord | undefined
   readonly wanted: Digest | undefined
@@ -74,11 +77,16 @@ export async function findFacts(deps: WhyDeps, key: RecordKey): Promise<Found> {
   const entry = ledger.entry(key)
   const visible = visibleOf(entry?.history ?? [])
   const newest = visible ?? entry?.history[0]
-  const item = itemOf(key, newest?.record)
+  const loser = findLoser(deps, key)
+  // It goes where the tag goes that it lost.
+  const item = itemOf(
+    loser === undefined ? key : { repository, reference: loser.of },
+    newest?.record,
+  )
   const links = await linksTo(topology, self, item, insight.naming)
-  const wanted = visible?.record.digest
-  // What lost a tag to a concurrent push has a tag here and no record of this name.
-  const held = entry?.held?.digest ?? deps.index.get(TAG, pairKey(repository, reference))
+  const wanted = (visible ?? loser?.conflict?.loser)?.record.digest
+  const here = entry?.held?.digest ?? deps.index.get(TAG, pairKey(repository, reference))
+  const held = here ?? loser?.served
   const about = wanted ?? (isDigest(reference) ? reference : undefined)
   const neighbours = deps.neighbours.list()
   const bringers = new Set(
@@ -96,6 +104,7 @@ export async function findFacts(deps: WhyDeps, key: RecordKey): Promise<Found> {
     entry,
     plan,
     deletion: plan.kind === 'drop-later' ? await findDeletion(deps.deletes, key) : undefined,
+    loser,
     newest,
     wanted,
     held,

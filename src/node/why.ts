@@ -10,6 +10,7 @@ import type { NodeName, Topology } from '../topology/topology.ts'
 import { judgeDeletion } from './why-deleted.ts'
 import { coverageText, judgeDemand, windowText } from './why-demand.ts'
 import { type Found, findFacts, type WhyDeps } from './why-found.ts'
+import { judgeLoser } from './why-loser.ts'
 import {
   blockText,
   bringText,
@@ -65,9 +66,9 @@ function judge(found: Found, topology: Topology): Judged {
   const { self, entry, plan, newest, parked } = found
   const name = nameOf(found.key)
   const record = newest === undefined ? '' : recordText(newest, topology)
-  if (entry === undefined && found.held !== undefined) {
-    const what = 'a push that lost its tag to a concurrent one, kept under this name'
-    return ['held', `${self} serves ${name}: ${what}${sinceText(found)}.`]
+  if (found.loser !== undefined) {
+    if (found.held === undefined && found.job !== undefined) return judgePull(found)
+    return judgeLoser(found, found.loser, topology)
   }
   if (entry === undefined || (newest === undefined && found.held === undefined)) {
     return parked.length > 0 ? judgeParked(found) : judgeUnknown(found)

@@ -27,6 +27,8 @@ export interface Reading {
   /** A reader waits for news after `through`. @returns what to call when it waits there no longer */
   waits(node: NodeName, through: number): () => void
   of(source: NodeName): ReadPosition | undefined
+  /** Whether the source was read to its end. */
+  isWhole(source: NodeName): boolean
   readers(): readonly ReaderPosition[]
 }
 
@@ -48,6 +50,10 @@ export function createReading({ clock }: { readonly clock: Clock }): Reading {
       }
     },
     of: (source) => sources.get(source),
+    isWhole: (source) => {
+      const { through, head } = sources.get(source) ?? {}
+      return through !== undefined && head !== undefined && through >= head
+    },
     readers: () => [...readers.values()],
   }
 }

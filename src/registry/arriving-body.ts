@@ -1,7 +1,7 @@
 /** The body of a blob that is still on its way: sent as it comes, cut where it does not come. */
 import type { ServerResponse } from 'node:http'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { messageOf } from '../lib/errors.ts'
+import { codeOf, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
@@ -38,7 +38,14 @@ export async function sendArriving(
   if (outgoing?.destroyed) gone.abort(new DOMException('the client has left', 'AbortError'))
   const chunks = blob.read(range, gone.signal)[Symbol.asyncIterator]()
   const first = await chunks.next().catch((err: unknown) => {
-    const message = `the blob comes from another node, which does not give it now: ${messageOf(err)}`
+    const code = codeOf(err)
+    if (code !== undefined && !gone.signal.aborted)
+      logger.error({ err, digest }, 'blob not kept while it came')
+    // What sources say may be told; what the system says has paths of this machine in it.
+    const message =
+      code === undefined
+        ? `the blob comes from another node, which does not give it now: ${messageOf(err)}`
+        : `the disk of this node does not take the blob: ${code}; free space or mend it there, or pull from another node`
     const hint = { 'retry-after': RETRY_AFTER }
     throw new OciError('TOOMANYREQUESTS', {
       message,

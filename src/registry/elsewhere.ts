@@ -24,6 +24,8 @@ export type Forwarded =
   | {
       readonly kind: 'answer'
       readonly status: number
+      /** As its status line has it. */
+      readonly statusText: string
       /** Those that the client may have; a `Location` at the writer is one at this node. */
       readonly headers: IncomingHttpHeaders
       readonly body: Readable

@@ -1,7 +1,9 @@
 /** Errors on the wire: bodies of the specification; of an unexpected fault only an id that stands in the log. */
 import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import { codeOf, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import { reasonPhrase } from '../lib/reason-phrase.ts'
 import { OciError } from '../oci/errors.ts'
 
 /**
@@ -26,9 +28,19 @@ const DISK_FAULTS: Readonly<Record<string, readonly [number, string]>> = {
 /** Seconds. A node looks every 5 s at the latest whether its disk takes writes again. */
 const RETRY_AFTER = '5'
 
-export function errorResponse(error: unknown, logger: Logger): Response {
+export interface ErrorResponseDeps {
+  readonly logger: Logger
+  /** Gets the message in its status line too: clients show no body of a 503, and containerd none at all. */
+  readonly outgoing: ServerResponse | undefined
+}
+
+export function errorResponse(error: unknown, { logger, outgoing }: ErrorResponseDeps): Response {
+  const say = (message: string) => {
+    if (outgoing !== undefined) outgoing.statusMessage = reasonPhrase(message)
+  }
   if (error instanceof OciError) {
     const { code, message, detail, status, headers } = error
+    say(message)
     const body = { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] }
     return json(status, body, headers)
   }
@@ -36,6 +48,7 @@ export function errorResponse(error: unknown, logger: Logger): Response {
   if (fault !== undefined) {
     const [status, message] = fault
     logger.error({ err: error }, 'disk fault')
+    say(message)
     // The specification has no code for it; the status is what clients go by.
     const body = { errors: [{ code: 'BLOB_UPLOAD_INVALID', message }] }
     return json(status, body, status === 503 ? { 'retry-after': RETRY_AFTER } : {})

@@ -1,9 +1,9 @@
 /** Lists: tags of a repository, repositories of the registry, referrers of a manifest; in order, in pages. */
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import type { RepositoryName } from '../oci/name.ts'
-import type { ReferrerDescriptor } from '../storage/content.ts'
-import { type RegistryDeps, type RegistryRequest, unauthorized } from './request.ts'
+import type { RepositoryName, Tag } from '../oci/name.ts'
+import type { Page, ReferrerDescriptor, ReferrerOptions } from '../storage/content.ts'
+import { askingOf, type RegistryDeps, type RegistryRequest, unauthorized } from './request.ts'
 
 /** Names in one page, at most and by default: distribution's bound; a client asks for the next page by Link. */
 const MAX_PAGE = 1000
@@ -16,12 +16,11 @@ export async function listTags(
   request: RegistryRequest,
   repository: RepositoryName,
 ): Promise<Response> {
-  if (!deps.content.hasRepository(repository)) {
-    throw new OciError('NAME_UNKNOWN', { detail: { repository } })
-  }
   const { limit, after } = pageOf(request)
   // One more than asked for: whether there is a next page.
-  const tags = await deps.content.tags(repository, { after, limit: limit + 1 })
+  const tags = await allTags(deps, repository, { after, limit: limit + 1 })
+  if (tags.length === 0 && !(await isKnown(deps, repository)))
+    throw new OciError('NAME_UNKNOWN', { detail: { repository } })
   const page = tags.slice(0, limit)
   const link = nextLink(
     `/v2/${repository}/tags/list`,
@@ -29,6 +28,22 @@ export async function listTags(
     tags.length > limit ? page.at(-1) : undefined,
   )
   return json({ name: repository, tags: page }, link)
+}
+
+/** With those that come when they are asked for: what is listed can be pulled, whether it was before or not. */
+async function allTags(
+  { content, onRequest }: RegistryDeps,
+  repository: RepositoryName,
+  page: Page,
+): Promise<readonly Tag[]> {
+  const here = await content.tags(repository, page)
+  const others = (await onRequest?.tags(repository, page)) ?? []
+  return others.length === 0 ? here : [...new Set([...here, ...others])].sort().slice(0, page.limit)
+}
+
+async function isKnown(deps: RegistryDeps, repository: RepositoryName): Promise<boolean> {
+  if (deps.content.hasRepository(repository)) return true
+  return (await allTags(deps, repository, { limit: 1 })).length > 0
 }
 
 export async function listRepositories(
@@ -65,7 +80,10 @@ export async function listReferrers(
   const manifests: ReferrerDescriptor[] = []
   let bytes = 0
   let last: Digest | undefined
-  for await (const one of deps.content.referrers(repository, digest, { after, artifactType })) {
+  for await (const one of allReferrers(deps, request, repository, digest, {
+    after,
+    artifactType,
+  })) {
     bytes += Buffer.byteLength(JSON.stringify(one)) + 1
     // The first one always: a page without a member would never end.
     const isFull = bytes > MAX_REFERRERS_BYTES && manifests.length > 0
@@ -82,6 +100,28 @@ export async function listReferrers(
     ...nextLink(`/v2/${repository}/referrers/${digest}`, limit, last, filter),
   }
   return json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }, headers)
+}
+
+/** With those that come when they are asked for, in the order of their digests. */
+async function* allReferrers(
+  { content, onRequest }: RegistryDeps,
+  request: RegistryRequest,
+  repository: RepositoryName,
+  digest: Digest,
+  options: ReferrerOptions,
+): AsyncGenerator<ReferrerDescriptor> {
+  const { after = '', artifactType } = options
+  const brought = (await onRequest?.referrers(repository, digest, askingOf(request))) ?? []
+  const others = brought
+    .filter((one) => one.digest > after)
+    .filter((one) => artifactType === undefined || one.artifactType === artifactType)
+    .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+  for await (const one of content.referrers(repository, digest, options)) {
+    while (others[0] !== undefined && others[0].digest < one.digest) yield* others.splice(0, 1)
+    if (others[0]?.digest === one.digest) others.shift()
+    yield one
+  }
+  yield* others
 }
 
 function pageOf({ query }: RegistryRequest): {

@@ -6,7 +6,14 @@ import type { ManifestStat, StoredManifest } from '../storage/content.ts'
 import { sendBytes } from './blob-body.ts'
 import { IMMUTABLE } from './blob-routes.ts'
 import { entityTag, namesDigest } from './entity-tag.ts'
-import { askingOf, type RegistryDeps, type RegistryRequest } from './request.ts'
+import {
+  askingOf,
+  type BroughtManifest,
+  LOOK_HEADER,
+  NAMED_BY_HEADER,
+  type RegistryDeps,
+  type RegistryRequest,
+} from './request.ts'
 
 export async function getManifest(
   deps: RegistryDeps,
@@ -20,18 +27,22 @@ export async function getManifest(
     const stat =
       brought === undefined
         ? await deps.content.statManifest(repository, reference)
-        : { ...brought, size: brought.bytes.length }
+        : statOf(brought)
     if (stat === undefined) throw unknown(deps, repository, reference)
-    const headers = headersOf(deps, reference, stat)
+    const headers = headersOf(deps, request, { repository, reference, stat })
     if (namesDigest(known, stat.digest)) return new Response(null, { status: 304, headers })
     if (request.method === 'HEAD') return new Response(null, { headers })
   }
   // One that is damaged is as good as absent, so that clients ask another node.
   const manifest = brought ?? (await deps.content.readManifest(repository, reference))
   if (manifest === undefined) throw unknown(deps, repository, reference)
-  deps.pulled?.(repository, manifest.digest)
+  if (!isLook(request)) deps.pulled?.(repository, manifest.digest)
   const { bytes } = manifest
-  const headers = headersOf(deps, reference, { ...manifest, size: bytes.length })
+  const headers = headersOf(deps, request, {
+    repository,
+    reference,
+    stat: statOf(brought ?? manifest),
+  })
   return sendBytes(request, bytes, { status: 200, headers })
 }
 
@@ -41,26 +52,51 @@ async function bring(
   request: RegistryRequest,
   repository: RepositoryName,
   reference: Reference,
-): Promise<StoredManifest | undefined> {
+): Promise<BroughtManifest | undefined> {
   if (onRequest === undefined) return undefined
   const isHere =
     isDigest(reference) && (await content.statManifest(repository, reference)) !== undefined
-  return isHere ? undefined : onRequest.manifest(repository, reference, askingOf(request))
+  if (isHere) return undefined
+  const options = { isLook: isLook(request) }
+  return onRequest.manifest(repository, reference, askingOf(request), options)
+}
+
+/** Whoever asks for a head wants to know what there is: programs that watch tags do so all day. */
+function isLook({ method, header }: RegistryRequest): boolean {
+  return method === 'HEAD' || header(LOOK_HEADER) !== undefined
+}
+
+type Stat = ManifestStat & Partial<Pick<BroughtManifest, 'root'>>
+
+function statOf(manifest: StoredManifest & Pick<Stat, 'root'>): Stat {
+  return { ...manifest, size: manifest.bytes.length }
 }
 
 function headersOf(
-  { leases }: RegistryDeps,
-  reference: Reference,
-  { mediaType, size, digest }: ManifestStat,
+  { leases, content }: RegistryDeps,
+  { caller }: RegistryRequest,
+  {
+    repository,
+    reference,
+    stat: { mediaType, size, digest, root },
+  }: {
+    readonly repository: RepositoryName
+    readonly reference: Reference
+    readonly stat: Stat
+  },
 ): Readonly<Record<string, string>> {
   if (isDigest(reference)) leases.touch(reference)
-  return {
+  const headers = {
     'content-type': mediaType,
     'content-length': String(size),
     'docker-content-digest': digest,
     etag: entityTag(digest),
     'cache-control': isDigest(reference) ? IMMUTABLE : 'no-cache',
   }
+  if (caller.kind !== 'node' || !isDigest(reference)) return headers
+  const indexes = root === undefined ? content.indexesNaming(repository, digest) : [root]
+  const others = indexes.filter((one) => one !== digest)
+  return others.length === 0 ? headers : { ...headers, [NAMED_BY_HEADER]: others.join() }
 }
 
 export async function putManifest(

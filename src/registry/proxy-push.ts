@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import { reasonPhrase } from '../lib/reason-phrase.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Writer } from '../peers/writer-choice.ts'
@@ -106,13 +107,14 @@ async function passTo(
 }
 
 async function sendAnswer(
-  { status, headers, body }: Extract<Forwarded, { readonly kind: 'answer' }>,
+  { status, statusText, headers, body }: Extract<Forwarded, { readonly kind: 'answer' }>,
   { method, outgoing }: ElsewhereRequest,
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): Promise<Response> {
   const fields = Object.entries(headers).flatMap(([name, value]) =>
     [value ?? []].flat().map((one): [string, string] => [name, one]),
   )
+  if (outgoing !== undefined) outgoing.statusMessage = reasonPhrase(statusText)
   if (method === 'HEAD' || status === 204 || status === 304) {
     body.resume()
     return new Response(null, { status, headers: fields })

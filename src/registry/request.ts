@@ -4,10 +4,16 @@ import type { Access, Action, Caller } from '../access/access.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import type { Reference, RepositoryName } from '../oci/name.ts'
+import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import type { BlobLeases } from '../storage/blob-leases.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
-import type { ContentReader, ContentWriter, StoredManifest } from '../storage/content.ts'
+import type {
+  ContentReader,
+  ContentWriter,
+  Page,
+  ReferrerDescriptor,
+  StoredManifest,
+} from '../storage/content.ts'
 import type { DamageReports } from '../storage/damage.ts'
 import type { UploadSessions } from '../storage/upload-sessions.ts'
 import type { ArrivingBlob } from './arriving-body.ts'
@@ -50,7 +56,16 @@ export interface OnRequest {
     repository: RepositoryName,
     reference: Reference,
     asking?: readonly string[],
-  ): Promise<StoredManifest | undefined>
+    options?: LookOptions,
+  ): Promise<BroughtManifest | undefined>
+  /** Tags that come when they are asked for: not here yet, in order. */
+  tags(repository: RepositoryName, page: Page): Promise<readonly Tag[]>
+  /** Manifests about `subject` that are not here, in no order: as many as can be fetched now. */
+  referrers(
+    repository: RepositoryName,
+    subject: Digest,
+    asking?: readonly string[],
+  ): Promise<readonly ReferrerDescriptor[]>
   /** A blob of an image that was asked for. */
   blob(
     repository: RepositoryName,
@@ -59,9 +74,23 @@ export interface OnRequest {
   ): ArrivingBlob | undefined
 }
 
+export interface LookOptions {
+  /** Only the manifest is wanted: its image does not come for that. */
+  readonly isLook?: boolean
+}
+
+export interface BroughtManifest extends StoredManifest {
+  /** What a record names: the manifest itself, or the index that it is a part of. */
+  readonly root: Digest
+}
+
+/** Of a request by a node whose client only looks: as HEAD is. */
+export const LOOK_HEADER = 'entrepot-look'
+/** In an answer to a node: indexes that have the manifest as a child, with commas. */
+export const NAMED_BY_HEADER = 'entrepot-named-by'
 /** Nodes that wait for the answer, first the one that a client asked; names with commas. */
 export const ASKING_HEADER = 'entrepot-asking'
-/** Longer chains of nodes that fetch on request are refused. */
+/** Of longer chains of nodes the first ones are looked at: who is in a circle with them is found all the same. */
 const MAX_ASKING = 32
 
 export function askingOf({ header }: RegistryRequest): readonly string[] {

@@ -6,7 +6,7 @@ import type { BlobStore } from './blob-store.ts'
 import type { ContentReader, ManifestStat, Page, ReferrerDescriptor } from './content.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
-import { missingPart } from './index-parts.ts'
+import { indexesNaming, missingPart } from './index-parts.ts'
 import { membersOf } from './index-sets.ts'
 import {
   ABOUT,
@@ -71,6 +71,7 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
       return undefined
     },
     missingPart: (repository, digest) => missingPart(index, repository, digest),
+    indexesNaming: (repository, digest) => indexesNaming(index, repository, digest),
     statBlob: async (repository, digest) => {
       const key = pairKey(repository, digest)
       // Manifests are blobs too: `GET /blobs/<manifest digest>` is how some clients read them.

@@ -55,6 +55,8 @@ export interface ContentReader {
   ): AsyncIterable<RepositoryName>
   /** Of a manifest that is not here while an index is that names it: which index, and what of it is here. */
   missingPart(repository: RepositoryName, digest: Digest): MissingPart | undefined
+  /** Indexes here that have the manifest as a child, and those that have them, nearest first: some, where there are many. */
+  indexesNaming(repository: RepositoryName, digest: Digest): readonly Digest[]
   /** Whether the repository exists: it has a manifest. */
   hasRepository(repository: RepositoryName): boolean
   /** Names in order. */

@@ -32,6 +32,24 @@ export function missingPart(
   return { index: parent.digest, platform: parent.platform, here: [...new Set(here)].sort() }
 }
 
+/** Told of one manifest: an image may be in hundreds of indexes, and any that a tag shows will do. */
+const MAX_INDEXES = 16
+
+/** Indexes here that have the manifest as a child, and those that have them, nearest first. */
+export function indexesNaming(
+  reads: Reads,
+  repository: RepositoryName,
+  digest: Digest,
+): readonly Digest[] {
+  const found = new Set([digest])
+  for (const one of found) {
+    for (const parent of reads.get(PARENT, pairKey(repository, one)) ?? []) {
+      if (found.size <= MAX_INDEXES) found.add(parent)
+    }
+  }
+  return [...found].slice(1)
+}
+
 function parentsOf(reads: Reads, repository: RepositoryName, digest: Digest) {
   return (reads.get(PARENT, pairKey(repository, digest)) ?? []).flatMap((parent) => {
     const row = reads.get(MANIFEST, pairKey(repository, parent))

@@ -71,7 +71,8 @@ export function createLastPulled({
     note: (repository, digest) => {
       const key = pairKey(repository, digest)
       noted.delete(key)
-      newestMs = Math.max(newestMs + 1, clock.now())
+      const now = clock.now()
+      newestMs = now >= newestMs ? now : newestMs + 1
       noted.set(key, newestMs)
       if (noted.size >= MAX_NOTED) void saveEarly()
     },

@@ -9,7 +9,7 @@ import type { Attempt, Failure } from './attempts.ts'
 import { createFlights } from './flights.ts'
 import { type BlobPull, type PullBlobOptions, pullBlob } from './pull-blob.ts'
 import { type ManifestPull, pullManifest } from './pull-manifest.ts'
-import type { Asking, RegistrySource } from './registry-source.ts'
+import type { ManifestAsk, RegistrySource } from './registry-source.ts'
 
 /** Which neighbours to ask, best first, and what asking them taught. */
 export interface Sources {
@@ -24,7 +24,7 @@ export interface Fetcher {
     repository: RepositoryName,
     image: Image,
     digest: Digest,
-    options: { readonly signal: AbortSignal; readonly asking?: Asking },
+    options: ManifestAsk,
   ): Promise<ManifestPull | Failure>
   blob(
     repository: RepositoryName,

@@ -117,6 +117,7 @@ async function fetchFrom(
     const { kind: outcome, ...why } = answer
     return { received: false, failure: { outcome, ...why } }
   }
+  if (signal.aborted) void end(answer.body)
   try {
     // A holder without ranges starts at 0: what is here already is skipped, not written twice.
     const skip = offset - answer.offset
@@ -135,6 +136,15 @@ async function fetchFrom(
 function whyCut({ message, cause }: SourceError): NonNullable<Fetched['failure']> {
   if (!(cause instanceof LinkClosedError)) return { outcome: 'unreachable', reason: message }
   return { outcome: 'closed', reason: message, untilMs: cause.untilMs }
+}
+
+/** Of a body that nobody will read: those who count it see its end, for which it has to begin. */
+async function end(body: AsyncIterable<Uint8Array>): Promise<void> {
+  try {
+    for await (const _ of body) return
+  } catch {
+    // It was cut off.
+  }
 }
 
 /** Marks errors of the holder's side, so that a full disk is not blamed on it. */

@@ -4,7 +4,7 @@ import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/name.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { type Attempt, type Failure, summarize } from './attempts.ts'
-import type { Asking, RegistrySource } from './registry-source.ts'
+import type { ManifestAnswer, ManifestAsk, RegistrySource } from './registry-source.ts'
 
 export interface PullTarget {
   readonly repository: RepositoryName
@@ -13,7 +13,7 @@ export interface PullTarget {
   readonly sources: readonly NodeName[]
 }
 
-export interface ManifestPull {
+export interface ManifestPull extends Pick<ManifestAnswer, 'namedBy'> {
   readonly kind: 'pulled'
   readonly bytes: Uint8Array
   readonly manifest: Manifest
@@ -25,17 +25,19 @@ export async function pullManifest(
     onAttempt,
   }: { readonly source: RegistrySource; readonly onAttempt: (attempt: Attempt) => void },
   { repository, digest, sources }: PullTarget,
-  options: { readonly signal: AbortSignal; readonly asking?: Asking },
+  options: ManifestAsk,
 ): Promise<ManifestPull | Failure> {
   const attempts: Attempt[] = []
   for (const node of sources) {
     const answer = await source.manifest(node, repository, digest, options)
     let failed: Attempt | undefined
     if (answer.kind === 'manifest') {
-      const { bytes } = answer
+      const { bytes, namedBy } = answer
+      const told = namedBy === undefined ? {} : { namedBy }
       if (digestOf(bytes, algorithmOf(digest)) === digest) {
         const parse = parseManifest(bytes, answer.mediaType)
-        if (parse.kind === 'parsed') return { kind: 'pulled', bytes, manifest: parse.manifest }
+        if (parse.kind === 'parsed')
+          return { kind: 'pulled', bytes, manifest: parse.manifest, ...told }
         failed = { node, repository, digest, outcome: 'corrupt', reason: parse.reason }
       } else {
         failed = { node, repository, digest, outcome: 'corrupt', reason: 'digest does not match' }

@@ -6,17 +6,15 @@ import { endToEnd } from '../lib/end-to-end.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Writer } from '../peers/writer-choice.ts'
 import { type Elsewhere, type Forwarded, PASSED_BY_HEADER } from '../registry/elsewhere.ts'
-import type { NodeName } from '../topology/topology.ts'
 import { createNodeAgents, type NodeAgentsDeps } from './node-agents.ts'
+import { createSendingPacers, type SendingPacersDeps, whenItMayGo } from './paced-body.ts'
 
 export interface PushForwarder extends AsyncDisposable, Pick<Elsewhere, 'forward'> {
   /** Whether the registry answers that it is ready. */
   isReady(writer: Writer): Promise<boolean>
 }
 
-export interface PushForwarderDeps extends NodeAgentsDeps {
-  readonly self: NodeName
-}
+export type PushForwarderDeps = NodeAgentsDeps & SendingPacersDeps
 
 export interface PushForwarderOptions {
   /** Requests on their way at once; each holds a socket to each side and some 300 KiB. */
@@ -37,6 +35,8 @@ const BEGIN_TIMEOUT_MS = 30_000
 const IDLE_TIMEOUT_MS = 60_000
 /** A node that is up says so at once, milliseconds. */
 const READY_TIMEOUT_MS = 2_000
+/** Bodies of up to so many bytes, manifests among them, go ahead of larger ones where a link is slow. */
+const SMALL_BYTES = 65_536
 
 export function createPushForwarder(
   deps: PushForwarderDeps,
@@ -47,6 +47,7 @@ export function createPushForwarder(
     headersTimeout: ANSWER_TIMEOUT_MS,
     bodyTimeout: IDLE_TIMEOUT_MS,
   })
+  const pacerTo = createSendingPacers(deps)
   let underWay = 0
 
   function timeoutOf(method: string, hasBody: boolean): number {
@@ -61,6 +62,9 @@ export function createPushForwarder(
     signal: AbortSignal,
     over: () => void,
   ): Promise<Forwarded> {
+    const pacer = pacerTo(name)
+    const length = Number(headers['content-length'] ?? Number.POSITIVE_INFINITY)
+    const turn = { isSmall: length <= SMALL_BYTES, signal }
     let isBegun = false
     let isClientGone = false
     /** Read only once there is a connection: what was not reached has cost the client nothing. */
@@ -73,7 +77,8 @@ export function createPushForwarder(
             throw err
           })
           if (next.done === true) return
-          yield next.value
+          if (pacer === undefined) yield next.value
+          else yield* whenItMayGo(next.value, pacer, turn)
         }
       } finally {
         await source.return?.()
@@ -100,6 +105,7 @@ export function createPushForwarder(
       return {
         kind: 'answer',
         status: answer.statusCode,
+        statusText: answer.statusText,
         headers: answerHeaders(answer.headers, endpoint),
         body: answer.body,
       }
@@ -115,6 +121,8 @@ export function createPushForwarder(
   return {
     forward: async (writer, passed, { signal }) => {
       if (underWay >= maxRequests) return { kind: 'busy' }
+      const closed = pacerTo(writer.name)?.closure()
+      if (closed !== undefined) return { kind: 'unreached', reason: closed.message }
       underWay += 1
       let isOver = false
       return pass(writer, passed, signal, () => {

@@ -4,8 +4,9 @@ import { errors, request } from 'undici'
 import { messageOf } from '../lib/errors.ts'
 import { lendChunks } from '../lib/lent-chunks.ts'
 import { readAtMost } from '../lib/read-at-most.ts'
+import { type Digest, parseDigest } from '../oci/digest.ts'
 import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
-import { ASKING_HEADER } from '../registry/request.ts'
+import { ASKING_HEADER, LOOK_HEADER, NAMED_BY_HEADER } from '../registry/request.ts'
 import type { NodeName } from '../topology/topology.ts'
 import { createNodeAgents } from './node-agents.ts'
 import type { Asking, Refused, RegistrySource } from './registry-source.ts'
@@ -76,10 +77,11 @@ export function createRegistryClient({
   }
 
   return {
-    manifest: async (node, repository, digest, { signal, asking }) => {
+    manifest: async (node, repository, digest, { signal, asking, isLook = false }) => {
       const accept = MANIFEST_MEDIA_TYPES.join(', ')
       const path = `/v2/${repository}/manifests/${digest}`
-      const answer = await get(node, path, { accept, ...askingHeader(asking) }, signal)
+      const look: Record<string, string> = isLook ? { [LOOK_HEADER]: 'true' } : {}
+      const answer = await get(node, path, { accept, ...look, ...askingHeader(asking) }, signal)
       if ('kind' in answer) return answer
       try {
         const bytes = await readAtMost(answer.body, MAX_MANIFEST_BYTES)
@@ -87,7 +89,8 @@ export function createRegistryClient({
           return unreachable(`manifest is larger than ${MAX_MANIFEST_BYTES} bytes`)
         }
         const mediaType = answer.headers['content-type']
-        return { kind: 'manifest', bytes, mediaType: String(mediaType ?? '') || undefined }
+        const namedBy = digestsIn(answer.headers[NAMED_BY_HEADER])
+        return { kind: 'manifest', bytes, mediaType: String(mediaType ?? '') || undefined, namedBy }
       } catch (err) {
         signal.throwIfAborted()
         return unreachable(messageOf(err))
@@ -118,6 +121,14 @@ export function createRegistryClient({
 
 function askingHeader(asking: Asking = []): Record<string, string> {
   return asking.length === 0 ? {} : { [ASKING_HEADER]: asking.join(',') }
+}
+
+/** Told of one manifest; a node names fewer. */
+const MAX_NAMED = 32
+
+function digestsIn(header: string | string[] | undefined): readonly Digest[] {
+  const texts = String(header ?? '').split(',', MAX_NAMED)
+  return texts.map(parseDigest).filter((one) => one !== undefined)
 }
 
 function unreachable(reason: string): Extract<Refused, { readonly kind: 'unreachable' }> {

@@ -17,6 +17,15 @@ export interface ManifestAnswer {
   /** Not verified yet; at most MAX_MANIFEST_BYTES. */
   readonly bytes: Uint8Array
   readonly mediaType: string | undefined
+  /** Indexes that have it as a child, as far as the holder says. */
+  readonly namedBy?: readonly Digest[]
+}
+
+export interface ManifestAsk {
+  readonly signal: AbortSignal
+  readonly asking?: Asking
+  /** Whoever waits for it only looks: a node that fetches on request does not bring its image for that. */
+  readonly isLook?: boolean
 }
 
 export interface BlobAnswer {
@@ -46,7 +55,7 @@ export interface RegistrySource {
     node: NodeName,
     repository: RepositoryName,
     digest: Digest,
-    options: { readonly signal: AbortSignal; readonly asking?: Asking },
+    options: ManifestAsk,
   ): Promise<ManifestAnswer | Refused>
   blob(
     node: NodeName,

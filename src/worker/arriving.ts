@@ -30,8 +30,9 @@ const READ_BYTES = 512 * 1024
 const LOOK_MS = 50
 
 /**
- * The bytes of the range as they come. The last byte of the blob is given only once all of it is verified: what ends well is
- * whole. @throws when it does not come, or when what was given already turns out wrong; the signal's reason
+ * The bytes of the range as they come. Its last byte is given only once all of the blob is verified: what ends well is right. A
+ * node verifies the blob itself, and asks piece by piece where its link is slow: the last byte of the blob is what it waits for.
+ * @throws when it does not come, or when what was given already turns out wrong; the signal's reason
  */
 export async function* readArriving(
   { fetcher, blobs, damage, clock }: ArrivingDeps,
@@ -65,6 +66,7 @@ export async function* readArriving(
       nap.wake()
     },
   )
+  const unverified = Math.min(end, (asking.length > 0 ? blob.size : end) - 1)
   let file: GrowingFile | undefined
   let at = start
   try {
@@ -87,7 +89,7 @@ export async function* readArriving(
       }
       file ??= await blobs.openStaged?.(stageNameOf(blob.digest))
       // What a slow reader has open stays the blob, also where it was evicted meanwhile.
-      const most = (isWhole ? end : Math.min(end, here, blob.size - 1)) - at
+      const most = (isWhole ? end : Math.min(here, unverified)) - at
       const bytes = most > 0 ? await file?.read(at, Math.min(READ_BYTES, most)) : undefined
       if (isRestarted || bytes === undefined || bytes.length === 0) {
         if (isWhole && !isRestarted) throw cutShort(blob)

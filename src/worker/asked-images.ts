@@ -19,10 +19,16 @@ export interface AskedImage {
   readonly parts: Parts
 }
 
+interface Part {
+  readonly blob: Descriptor
+  /** The manifest that names it. */
+  readonly of: Digest
+}
+
 interface Parts {
   readonly manifests: Map<Digest, StoredManifest>
   readonly children: Map<Digest, Child>
-  readonly blobs: Map<Digest, Descriptor>
+  readonly blobs: Map<Digest, Part>
   /** Of the manifests. */
   bytes: number
 }
@@ -36,7 +42,7 @@ export interface AskedImages {
   withBlob(
     repository: RepositoryName,
     digest: Digest,
-  ): { readonly image: AskedImage; readonly blob: Descriptor } | undefined
+  ): (Part & { readonly image: AskedImage }) | undefined
 }
 
 export function createAskedImages(): AskedImages {
@@ -71,7 +77,7 @@ export function createAskedImages(): AskedImages {
       if (parts.manifests.has(stored.digest)) return
       parts.manifests.set(stored.digest, stored)
       for (const one of manifest.manifests) parts.children.set(one.digest, one)
-      for (const blob of manifest.blobs) parts.blobs.set(blob.digest, blob)
+      for (const blob of manifest.blobs) parts.blobs.set(blob.digest, { blob, of: stored.digest })
       parts.bytes += stored.bytes.length
       // It may have gone while its manifest came.
       if (images.get(nameOf(image))?.parts !== parts) return
@@ -86,8 +92,8 @@ export function createAskedImages(): AskedImages {
     withBlob: (repository, digest) => {
       for (const image of images.values()) {
         if (image.key.repository !== repository) continue
-        const blob = image.parts.blobs.get(digest)
-        if (blob !== undefined) return { image, blob }
+        const part = image.parts.blobs.get(digest)
+        if (part !== undefined) return { image, ...part }
       }
       return undefined
     },

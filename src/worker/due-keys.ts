@@ -38,6 +38,8 @@ export interface DueKeysDeps {
   readonly clock: Clock
   /** Mesh time, milliseconds since the Unix epoch. */
   readonly nowMs: () => number
+  /** Whether every source has told what it knows since the node started. */
+  readonly hasHeardAll: () => boolean
   readonly logger: Logger
 }
 
@@ -50,6 +52,14 @@ const PAUSE_PER_ENTRY_MS = 2
 /** After a look that failed, milliseconds: nothing can be written, or the index opens anew. */
 const RETRY_MS = 10_000
 
+/**
+ * So long after the start a delete waits for the news of sources, milliseconds: what was pushed anew while the node was away keeps
+ * its tag. One that is gone for long holds up nothing.
+ */
+const HEARING_MS = 60_000
+/** Between two looks whether they have told, milliseconds. */
+const HEARING_LOOK_MS = 250
+
 interface Place {
   /** Infinity: until something else changes. */
   nextMs: number
@@ -58,7 +68,8 @@ interface Place {
   heldUp?: HeldUpRepository
 }
 
-export function createDueKeys({ deletes, events, clock, nowMs, logger }: DueKeysDeps): DueKeys {
+export function createDueKeys(deps: DueKeysDeps): DueKeys {
+  const { deletes, events, clock, nowMs, logger } = deps
   /** Bounded by the number of repositories. */
   const line = new Map<RepositoryName, Place>()
   const nap = createNap({ clock })
@@ -94,7 +105,14 @@ export function createDueKeys({ deletes, events, clock, nowMs, logger }: DueKeys
     return [found, least]
   }
 
+  async function hear(): Promise<void> {
+    for (let leftMs = HEARING_MS; leftMs > 0 && !deps.hasHeardAll(); leftMs -= HEARING_LOOK_MS) {
+      await clock.sleep(HEARING_LOOK_MS, { signal })
+    }
+  }
+
   async function run(): Promise<void> {
+    await hear().catch(() => {})
     try {
       // Also those of which nothing waits any more: by the topology of now nothing may be deleted there.
       for (const repository of await deletes.heldUp()) note(repository, nowMs())

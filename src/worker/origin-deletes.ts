@@ -211,7 +211,9 @@ function shownAt({ tags, found, notes }: RepositoryLook, nowMs: number): ShownRe
   const others = found
     .filter(({ isOfTag }) => !isOfTag)
     .map(({ key, deletion: { dueAtMs }, digest, subject }) => ({
-      ...{ reference: key.reference, dueAtMs, digest },
+      reference: key.reference,
+      dueAtMs,
+      digest,
       ...(subject === undefined ? {} : { subject }),
     }))
   const isHeldUp = notes.heldUpSinceMs !== undefined

@@ -81,7 +81,13 @@ export async function lookAtRepository(
     const about = subject === undefined ? {} : { subject }
     return {
       ...about,
-      ...{ key, recordId: newest.id, deletedAtMs, deletion, isConfirmed, isOfTag, digest },
+      key,
+      recordId: newest.id,
+      deletedAtMs,
+      deletion,
+      isConfirmed,
+      isOfTag,
+      digest,
     }
   }
 }

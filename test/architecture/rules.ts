@@ -19,7 +19,16 @@ const MAX_LINES = 400
 /** The only file outside src/ that may be imported: the version stands there. */
 const PACKAGE_JSON = 'package.json'
 
+/** Each rule asks for them. */
+const known = new WeakMap<Sources, readonly Edge[]>()
+
 export function edgesOf(sources: Sources): readonly Edge[] {
+  const edges = known.get(sources) ?? findEdges(sources)
+  known.set(sources, edges)
+  return edges
+}
+
+function findEdges(sources: Sources): readonly Edge[] {
   return [...sources].flatMap(([from, text]) =>
     importsOf(from, text).map(({ specifier, kind }) => ({
       from,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { recordsOf, statusOf } from '../helpers/admin-calls.ts'
+import { entrepot } from '../helpers/command.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { makeImage } from '../helpers/images.ts'
 import { type MeshProcess, startMesh } from '../helpers/mesh-process.ts'
@@ -84,6 +85,14 @@ test('two pushes that did not know of each other: one winner everywhere, the los
     expect(deleted.status).toBe(403)
   }
 
+  const why = entrepot('why', 'mid', `${APP}:${tag}`, '--url', mid.url)
+  expect([why.status, why.stdout]).toEqual([
+    0,
+    expect.stringMatching(
+      /^mid serves team\/app:v1--fra-\S+: the push of team\/app:v1 \(put .* by fra .*\) that lost to a concurrent one \(put .* by iad/,
+    ),
+  ])
+
   // Its tag is derived anew from what is on disk.
   await mid.restart()
   await comparePull(mid.url, APP, tag, lost)
@@ -97,4 +106,6 @@ test('two pushes that did not know of each other: one winner everywhere, the los
     expect(await digestAt(url, APP, tag)).toBeUndefined()
     expect(await digestAt(url, APP, lost.digest)).toBe(lost.digest)
   }
+  const after = entrepot('why', 'mid', `${APP}:${tag}`, '--url', mid.url)
+  expect(after.stdout).toContain('that lost to a concurrent one, until somebody pushed or deleted')
 })

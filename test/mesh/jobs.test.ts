@@ -123,6 +123,12 @@ test('a pause of all outlives a restart; what is here is served meanwhile', asyn
   expect(jobs(edge, 'pause', '--all')).toMatchObject({ scope: 'all' })
   await edge.restart()
   expect((await statusOf(edge)).paused).toMatchObject([{ scope: 'all' }])
+  // What ended before the restart, with its lines.
+  const [before] = jobs<{ job: JobView }[]>(edge, 'history')
+  expect(before?.job).toMatchObject({ digest: first.digest, state: 'done' })
+  expect(jobs(edge, 'show', before?.job.id ?? '')).toMatchObject({
+    log: expect.arrayContaining([expect.objectContaining({ text: 'try 1 begins' })]),
+  })
   await pushImage(hub.url, 'demo/other', 'v1', second)
   const [job] = await eventually(async () => {
     const open = (await jobsOf(edge)).filter(({ digest }) => digest === second.digest)

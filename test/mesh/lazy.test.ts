@@ -152,6 +152,50 @@ describe('a lazy node', () => {
     await comparePull(edge.url, REPO, 'v1', index)
   })
 
+  test('a HEAD costs the manifest alone, at every node on the way; the image comes when it is pulled', async () => {
+    await using mesh = await startMesh({ text: topologyOf(CHAIN) })
+    const [hub, relay, edge] = nodesOf(mesh)
+    const image = makeImage('looked at')
+    await pushImage(hub.url, REPO, 'v1', image)
+    await heard(edge, 'v1')
+    const head = await fetch(`${edge.url}/v2/${REPO}/manifests/v1`, { method: 'HEAD' })
+    expect(head.headers.get('docker-content-digest')).toBe(image.digest)
+    for (const node of [relay, edge]) {
+      const jobs = await jobsOf(node)
+      expect(jobs.map(({ digest }) => digest)).toEqual([])
+      expect((await statusOf(node)).counters.blobsFetched).toBe(0)
+    }
+    await comparePull(edge.url, REPO, image.digest, image)
+    for (const node of [relay, edge]) await kept(node, 'v1', image)
+  })
+
+  test('what can be pulled is listed: tags, and signatures with what they say of themselves; and comes by its digest', async () => {
+    await using mesh = await startMesh({ text: topologyOf(CHAIN) })
+    const [hub, , edge] = nodesOf(mesh)
+    const index = makeIndex(['amd64', 'arm64'].map((name) => makeImage(name)))
+    const [, arm64] = index.children as [TestManifest, TestManifest]
+    const annotations = { 'dev.example/key': 'value' }
+    const signature = makeImage('signature', { subject: index, annotations })
+    await pushImage(hub.url, REPO, 'v1', index)
+    await pushImage(hub.url, REPO, signature.digest, signature)
+    await heard(edge, 'v1')
+    await heard(edge, signature.digest)
+    const ask = async (path: string) => (await fetch(`${edge.url}/v2/${REPO}/${path}`)).json()
+    expect(await ask('tags/list')).toEqual({ name: REPO, tags: ['v1'] })
+    expect(await ask(`referrers/${index.digest}`)).toMatchObject({
+      manifests: [{ digest: signature.digest, annotations }],
+    })
+    // Neither this node nor the one that it asks has ever seen the index.
+    await comparePull(edge.url, REPO, arm64.digest, arm64)
+    await comparePull(edge.url, REPO, signature.digest, signature)
+    await eventually(() => isOnDisk(edge, signature.digest) && isOnDisk(edge, index.digest))
+    await hub.stop()
+    await comparePull(edge.url, REPO, signature.digest, signature)
+    expect(await ask(`referrers/${index.digest}`)).toMatchObject({
+      manifests: [{ digest: signature.digest, annotations }],
+    })
+  })
+
   test('bytes reach the client before the blob is here; a client that leaves stops nothing', async () => {
     await using mesh = await startMesh({
       text: topologyOf(

@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { topologyDirectory } from '../../src/node/topology-files.ts'
 import { sealTopology } from '../../src/node/topology-seal.ts'
-import { jobsOf, statusOf } from '../helpers/admin-calls.ts'
+import { jobsOf, recordsOf, statusOf } from '../helpers/admin-calls.ts'
 import { send, startChangingMesh, untilRuns } from '../helpers/changing-mesh.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { makeImage, type TestBlob } from '../helpers/images.ts'
@@ -89,7 +89,7 @@ test('a transfer that a change cuts goes on from where it was, and no token open
 test('a node that is killed when it has kept a file and does not run it yet runs it from its next start on, and gives it on', async () => {
   await using changing = await startChangingMesh(STAR)
   const [hq, lon] = [changing.node('hq'), changing.node('lon')]
-  for (const generation of [2, 3, 4]) {
+  for (const generation of [2, 3]) {
     const kept = join(
       topologyDirectory(hq.dataDirectory),
       `${String(generation).padStart(16, '0')}.json`,
@@ -105,6 +105,32 @@ test('a node that is killed when it has kept a file and does not run it yet runs
     await pushImage(hq.url, 'a/app', 'v1', image)
     await eventually(async () => (await digestAt(lon.url, 'a/app', 'v1')) === image.digest)
   }
+})
+
+test('what comes when it is asked for comes also while nodes take up another topology', async () => {
+  await using changing = await startChangingMesh(STAR.replaceAll('eager', 'lazy'))
+  const [hq, lon] = [changing.node('hq'), changing.node('lon')]
+  const tags = Array.from({ length: 100 }, (_, at) => `v${at}`)
+  for (const tag of tags) {
+    await pushImage(hq.url, 'a/app', tag, makeImage(tag, { layers: 1, layerBytes: 1_000 }))
+  }
+  await eventually(async () => (await recordsOf(lon, 'a/app', tags.at(-1))).length > 0)
+  let isOver = false
+  const over = changing
+    .apply('lon', changing.text(2))
+    .then(() => Promise.all([untilRuns(hq, 2), untilRuns(lon, 2)]))
+    .then(() => {
+      isOver = true
+    })
+  const missing: string[] = []
+  let askedMeanwhile = 0
+  for (const tag of tags) {
+    if ((await digestAt(lon.url, 'a/app', tag)) === undefined) missing.push(tag)
+    if (!isOver) askedMeanwhile += 1
+  }
+  await over
+  expect(missing).toEqual([])
+  expect(askedMeanwhile).toBeGreaterThan(0)
 })
 
 /** Waits for the moment in which nobody listens at the port, and takes it. */

@@ -198,6 +198,10 @@ export function pairTopology(): Topology {
   return complete(PAIR)
 }
 
+export function fadingTopology(): Topology {
+  return complete(FADING)
+}
+
 export function guardedTopology(): Topology {
   return complete(GUARDED)
 }

@@ -166,6 +166,7 @@ export async function createAdminParts({
     events,
     clock,
     nowMs: clock.now,
+    hasHeardAll: () => true,
     logger: silentLogger,
   })
   const account = createMeshAccount({

@@ -1,52 +1,26 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, test, vi } from 'vitest'
-import { runProgram } from '../../../src/cli/program.ts'
+import { describe, expect, test } from 'vitest'
 import { jobView } from './job-views.ts'
+import { run as runCommand } from './run-command.ts'
 
 const ONE = jobView('v1')
 const TWO = jobView('v2')
 
-/** Runs a command against a node that answers as `answers` says, by method and path. */
-async function run(answers: Readonly<Record<string, object>>, ...words: readonly string[]) {
-  const asked: string[] = []
-  const server = createServer(({ method, url = '' }, response) => {
-    asked.push(`${method} ${decodeURIComponent(url)}`)
-    const answer = answers[`${method} ${decodeURIComponent(url)}`]
-    response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
-    response.end(JSON.stringify(answer ?? { error: { message: 'no such thing' } }))
-  })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const written = { out: '', err: '' }
-  const keep = (name: 'out' | 'err') => (text: string | Uint8Array) => {
-    written[name] += String(text)
-    return true
-  }
-  vi.spyOn(process.stdout, 'write').mockImplementation(keep('out'))
-  vi.spyOn(process.stderr, 'write').mockImplementation(keep('err'))
-  const { port } = server.address() as AddressInfo
-  const url = `http://127.0.0.1:${port}`
-  const code = await runProgram(['jobs', ...words, '--url', url])
-  server.closeAllConnections()
-  await new Promise((resolve) => {
-    server.close(resolve)
-  })
-  return { code, asked, ...written }
-}
-
-const listeners = process.stdout.listeners('error')
-
-afterEach(() => {
-  vi.restoreAllMocks()
-  // Each run of the program adds one.
-  for (const listener of process.stdout.listeners('error')) {
-    if (!listeners.includes(listener)) process.stdout.off('error', listener as () => void)
-  }
-})
+const run = (answers: Readonly<Record<string, object>>, ...words: readonly string[]) =>
+  runCommand(answers, 'jobs', ...words)
 
 describe('cli / jobs', () => {
+  test('a list leaves out what ended, unless a filter asks for it; as JSON it is all there', async () => {
+    const ended = { ...TWO, state: 'done' }
+    const all = { 'GET /api/v1/jobs?n=1000': { jobs: [ONE, ended] } }
+    const { out } = await run(all)
+    expect(out).toContain(ONE.id)
+    expect(out).not.toContain(TWO.id)
+    expect(out).toContain('1 ended: entrepot jobs history')
+    expect(JSON.parse((await run(all, '--json')).out)).toEqual([ONE, ended])
+    const done = { 'GET /api/v1/jobs?state=done&n=1000': { jobs: [ended] } }
+    expect((await run(done, '--state', 'done')).out).toContain(TWO.id)
+  })
+
   test('all pages of a list are asked for, with the filters', async () => {
     const path = 'GET /api/v1/jobs?state=queued&policy=all&paused=true&n=1000'
     const { code, asked, out } = await run(

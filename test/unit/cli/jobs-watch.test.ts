@@ -2,12 +2,16 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { watchJobs } from '../../../src/cli/jobs-watch.ts'
+import type { JobView } from '../../../src/events/mesh-event.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { changed, jobView, snapshot } from './job-views.ts'
 
 /** A node's live stream, as a test wants it. */
-async function openStream(isTTY: boolean) {
+async function openStream(
+  isTTY: boolean,
+  { json = false, fits = () => true }: { json?: boolean; fits?: (job: JobView) => boolean } = {},
+) {
   const readers: ServerResponse[] = []
   const server = createServer((_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -22,7 +26,7 @@ async function openStream(isTTY: boolean) {
   const out = { isTTY, write, columns: 100, rows: 10 } as unknown as NodeJS.WriteStream
   const clock = createFakeClock()
   const stop = new AbortController()
-  const watching = watchJobs({ clock, out }, { url, fits: () => true, signal: stop.signal })
+  const watching = watchJobs({ clock, out }, { url, fits, json, signal: stop.signal })
   return {
     url,
     clock,
@@ -57,6 +61,25 @@ describe('cli / jobs-watch', () => {
     expect(stream.text().replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
     stream.stop()
     await stream.watching
+  })
+
+  test('for a program each event is a line of JSON, of the jobs that are asked for', async () => {
+    const fits = ({ references }: JobView) => references[0] === 'v1'
+    await using stream = await openStream(true, { json: true, fits })
+    const reader = await stream.reader(0)
+    const [one, other] = [jobView('v1'), jobView('v2')]
+    stream.say(reader, snapshot([one, other]))
+    stream.say(reader, changed({ ...other, state: 'running' }))
+    stream.say(reader, { event: 'neighbour-up', data: { node: 'hub' } })
+    stream.say(reader, { event: 'jobs-reset', data: { kind: 'jobs-reset' } })
+    stream.say(reader, changed({ ...one, state: 'done' }))
+    await eventually(async () => stream.text().includes('"done"') || undefined)
+    const lines = stream.text().trimEnd().split('\n')
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { event: 'snapshot', status: { node: 'edge', paused: [] }, jobs: [one] },
+      { event: 'jobs-reset', kind: 'jobs-reset' },
+      { event: 'job-changed', job: { ...one, state: 'done' } },
+    ])
   })
 
   test('on a terminal it draws over its own lines, and leaves the cursor as it was', async () => {

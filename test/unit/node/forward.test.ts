@@ -1,6 +1,12 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener, request, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type ServerResponse,
+} from 'node:http'
+import type { AddressInfo, ListenOptions } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createForwarder, takeCaller } from '../../../src/node/forward.ts'
@@ -12,9 +18,9 @@ async function setUp(main: RequestListener | undefined) {
   await using building = new AsyncDisposableStack()
   const directory = building.use(await makeTemporaryDirectory())
   const socketPath = join(directory.path, 'main.sock')
-  const serve = async (listener: RequestListener, ...at: [string] | [number, string]) => {
+  const serve = async (listener: RequestListener, at: ListenOptions) => {
     const server = createServer(listener)
-    server.listen(...(at as [number]))
+    server.listen(at)
     await once(server, 'listening')
     building.defer(async () => {
       const closed = once(server, 'close')
@@ -25,10 +31,13 @@ async function setUp(main: RequestListener | undefined) {
     return server
   }
   if (main !== undefined) {
-    await serve((incoming, outgoing) => {
-      takeCaller(incoming)
-      main(incoming, outgoing)
-    }, socketPath)
+    await serve(
+      (incoming, outgoing) => {
+        takeCaller(incoming)
+        main(incoming, outgoing)
+      },
+      { path: socketPath },
+    )
   }
   const warned: unknown[] = []
   const nothing = () => {}
@@ -38,7 +47,10 @@ async function setUp(main: RequestListener | undefined) {
     { socketPath },
   )
   building.defer(forwarder.close)
-  const server = await serve((...both) => void forwarder.forward(...both), 0, '127.0.0.1')
+  const server = await serve((...both) => void forwarder.forward(...both), {
+    port: 0,
+    host: '127.0.0.1',
+  })
   const { port } = server.address() as AddressInfo
   const parts = building.move()
   return {
@@ -68,6 +80,18 @@ describe('node / forward', () => {
     await using rig = await setUp(undefined)
     expect((await fetch(`${rig.url}/v2/`)).status).toBe(502)
     expect(rig.warned).toHaveLength(1)
+  })
+
+  test('an answer before the body is in reaches the client, with its status line', async () => {
+    await using rig = await setUp((_, outgoing) => {
+      outgoing.writeHead(507, 'the disk is full').end()
+    })
+    const sent = request(rig.url, { method: 'PUT', headers: { 'content-length': '9000000' } })
+    sent.on('error', () => {})
+    sent.write(new Uint8Array(1_000_000))
+    const [got] = (await once(sent, 'response')) as [IncomingMessage]
+    expect([got.statusCode, got.statusMessage]).toEqual([507, 'the disk is full'])
+    sent.destroy()
   })
 
   test('the address of the client is told, whatever the client says of it', async () => {

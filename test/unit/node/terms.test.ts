@@ -26,7 +26,9 @@ async function setUp() {
     const { generation } = topology
     const fault = faults.get(`open ${generation}`)
     if (fault !== undefined) throw fault
-    steps.push(`open ${generation}${unreadBefore === undefined ? '' : ` unread ${unreadBefore.join()}`}`)
+    steps.push(
+      `open ${generation}${unreadBefore === undefined ? '' : ` unread ${unreadBefore.join()}`}`,
+    )
     const term = {
       topology,
       app: { fetch: async () => new Response(`term ${generation}`) },

@@ -172,8 +172,11 @@ describe('planner / delete-states', () => {
         )
         const takenAtMs = taken.map((hours) => NOW - hours * HOUR)
         const states = deleteStates({
-          ...{ tags: shown, others: [], takenAtMs },
-          ...{ isHeldUp: false, nowMs: NOW },
+          tags: shown,
+          others: [],
+          takenAtMs,
+          isHeldUp: false,
+          nowMs: NOW,
         })
         const going = shown.filter(({ tag }) => states.get(tag) === 'due')
         for (const { tag, pushedAtMs } of going) {

@@ -31,10 +31,11 @@ describe('queue / notes', () => {
 
   test('all together are bounded: who was quiet for longest loses its lines, the others keep theirs', () => {
     const notes = createJobNotes({ clock: createFakeClock() })
+    const tooLong = 'x'.repeat(10_000)
     const jobs = Array.from({ length: 1_100 }, (_, at) => `job ${at}`)
     for (const id of jobs) {
       notes.open(id)
-      for (let at = 0; at < 50; at += 1) notes.line(id, 'x'.repeat(10_000))
+      for (let at = 0; at < 50; at += 1) notes.line(id, tooLong)
     }
     const kept = jobs.filter((id) => notes.of(id).log.length > 0)
     // 50,000 lines.

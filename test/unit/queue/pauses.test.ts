@@ -70,10 +70,10 @@ describe('queue / pauses: of everything', () => {
     expect((await openQueue(disk)).pauses.list()).toMatchObject([{ scope: 'link' }])
   })
 
-  test('ten thousand that were woken wait for its end, and nobody is told of each', async () => {
+  test('two thousand that were woken wait for its end, and nobody is told of each', async () => {
     const { queue, pauses, told, stateOf } = await openQueue()
-    for (let at = 0; at < 10_000; at += 1) queue.add(plan(`c${at}`))
-    for (let at = 0; at < 10_000; at += 1) {
+    for (let at = 0; at < 2_000; at += 1) queue.add(plan(`c${at}`))
+    for (let at = 0; at < 2_000; at += 1) {
       queue.defer(await queue.take({ signal }), { kind: 'no-holder', reason: 'nobody' })
     }
     await pauses.pause({ scope: 'all' })
@@ -84,12 +84,12 @@ describe('queue / pauses: of everything', () => {
     await pauses.resume({ scope: 'all' })
     expect(told.length).toBeLessThan(100)
     const ids = new Set<string>()
-    for (let at = 0; at < 10_000; at += 1) {
+    for (let at = 0; at < 2_000; at += 1) {
       const job = await queue.take({ signal })
       ids.add(job.id)
       queue.finish(job)
     }
-    expect(ids.size).toBe(10_000)
+    expect(ids.size).toBe(2_000)
   }, 60_000)
 })
 

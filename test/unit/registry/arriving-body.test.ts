@@ -78,6 +78,22 @@ describe('registry / arriving body', () => {
     expect(state).toMatchObject({ written: 3, isEnded: false, destroyed: true })
   })
 
+  test('a full disk of this node is named as that, without the paths of the machine', async () => {
+    const fault = Object.assign(new Error('ENOSPC: no space left on device, write /srv/x'), {
+      code: 'ENOSPC',
+    })
+    const answer = sendArriving(
+      blobOf(() => bytes(0, fault)),
+      ask(createClient().outgoing),
+      HEAD,
+    )
+    await expect(answer).rejects.toMatchObject({
+      status: 503,
+      message: expect.stringMatching(/disk of this node.*ENOSPC/),
+    })
+    await expect(answer).rejects.toMatchObject({ message: expect.not.stringContaining('/srv') })
+  })
+
   test('a client that left, before or while bytes come, ends the reading', async () => {
     const signals: AbortSignal[] = []
     const silent = blobOf(async function* (_range, signal) {

@@ -7,10 +7,12 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { systemClock } from '../../../src/lib/clock.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
 import type { Writer } from '../../../src/peers/writer-choice.ts'
 import type { Elsewhere } from '../../../src/registry/elsewhere.ts'
 import { createPassedPushes } from '../../../src/registry/passed-pushes.ts'
+import type { PairLimit } from '../../../src/topology/rates.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
 import { createPushForwarder } from '../../../src/transfer/push-forwarder.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
@@ -41,6 +43,8 @@ interface RigOptions {
   readonly isAnswering?: boolean
   readonly maxRequests?: number
   readonly beginTimeoutMs?: number
+  /** Of what goes to any writer. */
+  readonly limit?: PairLimit
 }
 
 export async function startElsewhere(answer: RequestListener, options: RigOptions = {}) {
@@ -53,8 +57,10 @@ export async function startElsewhere(answer: RequestListener, options: RigOption
   } = options
   await using building = new AsyncDisposableStack()
   const requests: IncomingMessage[] = []
+  const answers: ServerResponse[] = []
   const server = createServer((incoming, outgoing) => {
     requests.push(incoming)
+    answers.push(outgoing)
     answer(incoming, outgoing)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -71,6 +77,8 @@ export async function startElsewhere(answer: RequestListener, options: RigOption
       fingerprints: () => undefined,
       greetAgain: async () => {},
       trust: () => undefined,
+      limitTo: () => options.limit,
+      clock: systemClock,
     },
     { maxRequests, scheme: 'http', ...(beginTimeoutMs === undefined ? {} : { beginTimeoutMs }) },
   )
@@ -104,6 +112,7 @@ export async function startElsewhere(answer: RequestListener, options: RigOption
     elsewhere,
     endpoint,
     requests,
+    answers,
     living,
     took,
     failed,

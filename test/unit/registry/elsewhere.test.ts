@@ -88,13 +88,14 @@ describe('registry / elsewhere, proxied', () => {
   test('an error of the writer comes back as it is, before the body is in', async () => {
     const body = '{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}'
     await using rig = await startElsewhere((_, outgoing) => {
-      outgoing.writeHead(401, { 'www-authenticate': 'Basic realm="hub"' }).end(body)
+      const headers = { 'www-authenticate': 'Basic realm="hub"' }
+      outgoing.writeHead(401, 'who are you?', headers).end(body)
     })
     const got = await rig.ask(`${UPLOADS}?digest=sha256:${'0'.repeat(64)}`, {
       method: 'POST',
       body: new Uint8Array(8_000_000),
     })
-    expect([got.status, await got.text()]).toEqual([401, body])
+    expect([got.status, got.statusText, await got.text()]).toEqual([401, 'who are you?', body])
     expect(got.headers.get('www-authenticate')).toBe('Basic realm="hub"')
   })
 
@@ -143,7 +144,10 @@ describe('registry / elsewhere, proxied', () => {
     rig.living.pop()
     const put = await rig.ask('/v2/team/app/manifests/v1', { method: 'PUT', body: 'x' })
     expect([put.status, put.headers.get('retry-after')]).toEqual([503, '5'])
-    expect((await errorOf(put)).message).toMatch(
+    const { message } = await errorOf(put)
+    // Clients show no body of a 503.
+    expect(put.statusText).toBe(message)
+    expect(message).toMatch(
       /^no writer of team\/app is reached from this node \(other: .*ECONNREFUSED.*\); try again, or push to hub \(http:\/\/hub.example:5000\)$/,
     )
     rig.took.push(OTHER)

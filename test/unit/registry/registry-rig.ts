@@ -7,9 +7,11 @@ import type { Logger } from '../../../src/lib/logger.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import { type Bounds, DEFAULT_BOUNDS } from '../../../src/node/bounds.ts'
 import { listenHttp } from '../../../src/node/http-server.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
 import type { Elsewhere } from '../../../src/registry/elsewhere.ts'
 import { createRegistryApp } from '../../../src/registry/registry-app.ts'
+import type { OnRequest } from '../../../src/registry/request.ts'
 import type { BlobStore } from '../../../src/storage/blob-store.ts'
 import type { SparsePolicy } from '../../../src/storage/content-writer.ts'
 import { openDiskBlobStore } from '../../../src/storage/disk-blob-store.ts'
@@ -41,6 +43,9 @@ export interface RegistryOptions {
   readonly bounds?: Partial<Bounds>
   readonly sparse?: SparsePolicy
   readonly elsewhere?: Elsewhere
+  readonly onRequest?: OnRequest
+  /** Told of manifests that clients read. */
+  readonly pulled?: (repository: RepositoryName, digest: Digest) => void
   /** Names of the mesh for `?ns=`. */
   readonly ownNames?: readonly string[]
   /** Whether the event loop is late. */
@@ -94,6 +99,8 @@ export async function startRegistry(options: RegistryOptions = {}) {
     refusal,
     unableToSign: options.unableToSign ?? (() => undefined),
     elsewhere: options.elsewhere ?? NOWHERE,
+    onRequest: options.onRequest,
+    pulled: options.pulled,
     endpoint: 'https://registry.example:5000',
     isOwnName: (name) => options.ownNames?.includes(name) === true,
     isLate: options.isLate ?? (() => false),

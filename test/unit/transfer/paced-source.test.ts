@@ -21,6 +21,8 @@ const limitOf = (bits: number): PairLimit => ({
   opensAt: () => OPENS_MS,
 })
 
+const PERIOD = Uint8Array.from({ length: 251 }, (_, at) => at)
+
 interface Holder {
   readonly bits?: number
   readonly ignoresRange?: boolean
@@ -32,7 +34,11 @@ interface Holder {
 
 /** Every byte says where in the blob it is, modulo 251. */
 function bytesFrom(start: number, end: number): Uint8Array {
-  return Uint8Array.from({ length: end - start }, (_, at) => (start + at) % 251)
+  const first = start % PERIOD.length
+  return Buffer.alloc(
+    end - start,
+    Buffer.concat([PERIOD.subarray(first), PERIOD.subarray(0, first)]),
+  )
 }
 
 function setUp({ bits = MBIT, ignoresRange = false, cutAt, refusal }: Holder = {}) {

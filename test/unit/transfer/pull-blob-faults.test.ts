@@ -5,7 +5,7 @@ import type { NodeName } from '../../../src/topology/topology.ts'
 import type { Attempt } from '../../../src/transfer/attempts.ts'
 import { pullBlob, stageNameOf } from '../../../src/transfer/pull-blob.ts'
 import type { BlobAnswer, RegistrySource } from '../../../src/transfer/registry-source.ts'
-import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { createFakeClock, settle } from '../../helpers/fake-clock.ts'
 import { bytesOf, makeBlob } from '../../helpers/images.ts'
 import { repo } from '../../helpers/writers.ts'
 
@@ -60,6 +60,29 @@ async function staged(disk: ReturnType<typeof createMemoryDisk>, bytes: Uint8Arr
   const blobs = createMemoryBlobStore({ clock: createFakeClock(), disk })
   await (await blobs.stage(stageNameOf(BLOB.digest))).append(chunks(bytes))
 }
+
+describe('transfer / pull-blob: given up', () => {
+  test('a body that comes when nobody wants it any more is ended, so that whoever counts it hears of it', async () => {
+    const stop = new AbortController()
+    let ended = 0
+    const { pull } = setUp({
+      a: (offset) => {
+        stop.abort(new Error('cancelled'))
+        const counted = async function* () {
+          try {
+            yield* chunks(BLOB.bytes.subarray(offset))
+          } finally {
+            ended += 1
+          }
+        }
+        return { offset, body: counted() }
+      },
+    })
+    await expect(pull(stop.signal)).rejects.toThrow('cancelled')
+    await settle()
+    expect(ended).toBe(1)
+  })
+})
 
 describe('transfer / pull-blob: whose fault it is', () => {
   test('who completed bytes of an earlier run is not blamed for them, and is asked again, after the others', async () => {

@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { RepositoryName } from '../../../src/oci/name.ts'
 import type { GrowingFile } from '../../../src/storage/blob-store.ts'
+import type { NodeName } from '../../../src/topology/topology.ts'
 import type { Fetcher } from '../../../src/transfer/fetcher.ts'
 import { readArriving } from '../../../src/worker/arriving.ts'
 
@@ -63,8 +64,12 @@ function createFlight({ damaged = false } = {}) {
       tell(bytes.length)
     },
     end: (outcome: Outcome) => over.resolve(outcome),
-    read: (start = 0, end = BLOB.size, stop = new AbortController()) =>
-      readArriving(deps, TARGET, { start, end }, stop.signal),
+    read: (
+      start = 0,
+      end = BLOB.size,
+      stop = new AbortController(),
+      asking: readonly NodeName[] = [],
+    ) => readArriving(deps, { ...TARGET, asking }, { start, end }, stop.signal),
   }
 }
 
@@ -88,9 +93,27 @@ describe('worker / arriving', () => {
     expect((await chunks.next()).done).toBe(true)
   })
 
-  test('a range waits for its bytes, and ends without the rest of the blob', async () => {
+  test('a range waits for its bytes, and ends when all of the blob is verified: also a part of wrong bytes is never whole', async () => {
     const flight = createFlight()
-    const text = all(flight.read(4, 7))
+    const chunks = flight.read(4, 7)
+    const first = chunks.next()
+    flight.come(BYTES.subarray(0, 9))
+    expect(Buffer.from((await first).value ?? []).toString()).toBe('th')
+    const last = chunks.next()
+    flight.come(BYTES)
+    flight.end({ kind: 'pulled', from: undefined })
+    expect(Buffer.from((await last).value ?? []).toString()).toBe('e')
+    const wrong = createFlight()
+    const text = all(wrong.read(4, 7))
+    wrong.come(Buffer.from('all eht bytes of a layer'))
+    await new Promise((resolve) => setImmediate(resolve))
+    wrong.come(Buffer.alloc(0))
+    await expect(text).rejects.toThrow('had wrong bytes')
+  })
+
+  test('a node gets a range as soon as its bytes are here: it verifies the whole itself, piece by piece where its link is slow', async () => {
+    const flight = createFlight()
+    const text = all(flight.read(4, 7, new AbortController(), ['below' as NodeName]))
     flight.come(BYTES.subarray(0, 9))
     expect(await text).toBe('the')
     expect(flight.isLeft()).toBe(true)

@@ -46,6 +46,7 @@ export async function openDeletes({
     events,
     clock,
     nowMs: clock.now,
+    hasHeardAll: () => true,
     logger: silentLogger,
   })
 

@@ -13,6 +13,7 @@ const NOTHING: Applied = { tags: 1, heldUp: 0, isNewlyHeldUp: false, left: 0, en
 /** A line over looks whose outcome the test says. */
 function setUp(
   applied: (repository: RepositoryName) => Applied | Promise<Applied> = () => NOTHING,
+  hasHeardAll = () => true,
 ) {
   const clock = createFakeClock()
   const events = createEventBus({ logger: silentLogger })
@@ -30,6 +31,7 @@ function setUp(
     events,
     clock,
     nowMs: clock.now,
+    hasHeardAll,
     logger: silentLogger,
   })
   dueKeys.start()
@@ -126,6 +128,26 @@ describe('worker / due-keys', () => {
     await clock.advance(2_000)
     expect(looks).toHaveLength(2)
     expect(dueKeys.repositories()).toEqual([])
+  })
+
+  test('nothing goes before the sources have told their news, or a minute has passed', async () => {
+    for (const [heardAfterMs, lookAfterMs] of [
+      [5_000, 5_250],
+      [Number.POSITIVE_INFINITY, 60_000],
+    ] as const) {
+      let isHeard = false
+      await using rig = setUp(
+        () => NOTHING,
+        () => isHeard,
+      )
+      const { clock, looks, dueKeys } = rig
+      dueKeys.note(APP, clock.now())
+      await clock.advance(Math.min(heardAfterMs, lookAfterMs - 1))
+      expect(looks).toEqual([])
+      isHeard = Number.isFinite(heardAfterMs)
+      await clock.advance(1_000)
+      expect(looks).toEqual([APP])
+    }
   })
 
   test('a clock that was put right is noticed within a minute', async () => {

@@ -5,6 +5,8 @@ import { parseManifest } from '../../../src/oci/manifest.ts'
 import type { Reference, Tag } from '../../../src/oci/name.ts'
 import type { SignedRecord } from '../../../src/record/tag-record.ts'
 import { createAsked } from '../../../src/storage/asked.ts'
+import { membersOf } from '../../../src/storage/index-sets.ts'
+import { pairKey, REFERRER } from '../../../src/storage/index-tables.ts'
 import { tagsNaming } from '../../../src/storage/naming.ts'
 import type { Demand } from '../../../src/topology/demand.ts'
 import type { NodeName } from '../../../src/topology/topology.ts'
@@ -31,19 +33,28 @@ async function setUp(images: readonly TestManifest[], options: Options = {}) {
   const there = new Map(images.flatMap(manifestsOf).map((one) => [one.digest, one]))
   const hub = createWriter('hub', { clock })
   const records = new Map<string, SignedRecord>()
-  const state = { isSilent: false, isAway: false, fetched: [] as Digest[], asked: [] as string[] }
+  const state = {
+    isSilent: false,
+    isAway: false,
+    fetched: [] as Digest[],
+    looked: [] as Digest[],
+    asked: [] as string[],
+  }
   const words: string[] = []
   const asked = createAsked({ index })
 
   const fetcher: Fetcher = {
-    manifest: async (repository, _image, digest, { signal }) => {
+    manifest: async (repository, _image, digest, { signal, isLook = false }) => {
       state.fetched.push(digest)
+      if (isLook) state.looked.push(digest)
       if (state.isSilent) await clock.sleep(1_000_000_000, { signal })
       const found = state.isAway ? undefined : there.get(digest)
       const parse = found && parseManifest(found.bytes, found.mediaType)
       if (found === undefined || parse?.kind !== 'parsed' || repository !== APP)
         return { kind: 'no-holder', reason: 'not there', askedAll: true }
-      return { kind: 'pulled', bytes: found.bytes, manifest: parse.manifest }
+      const indexes = [...there.values()].filter(({ children }) => children.includes(found))
+      const namedBy = indexes.map((one) => one.digest)
+      return { kind: 'pulled', bytes: found.bytes, manifest: parse.manifest, namedBy }
     },
     blob: (_repository, _image, _blob, { signal }) =>
       new Promise((_resolve, reject) => {
@@ -68,6 +79,8 @@ async function setUp(images: readonly TestManifest[], options: Options = {}) {
     },
     asked,
     hasRoom,
+    isLazy: (repository) => repository === APP,
+    recordsAbout: (repository, subject) => membersOf(index, REFERRER, pairKey(repository, subject)),
     blobs,
     damage,
     clock,
@@ -79,18 +92,21 @@ async function setUp(images: readonly TestManifest[], options: Options = {}) {
     onRequest,
     state,
     words,
-    tell: async (tag: string, digest: Digest) => {
+    tell: async (tag: string, digest: Digest, subject?: Digest) => {
       const before = records.get(tag)
       const put = hub.put(before === undefined ? [] : [before], {
         repository: APP,
         reference: ref(tag),
         digest,
+        ...(subject === undefined ? {} : { subject }),
       })
       records.set(tag, put)
       await index.transact((tx) => ledger.add(tx, put))
     },
     get: async (reference: string) =>
       (await onRequest.manifest(APP, reference as Reference))?.digest,
+    look: async (reference: string) =>
+      (await onRequest.manifest(APP, reference as Reference, [], { isLook: true }))?.digest,
   }
 }
 
@@ -151,6 +167,120 @@ describe('worker / on request', () => {
     expect(rig.words).toEqual(['v1 all', 'v1 all'])
   })
 
+  test('who only looks gets the manifest, and the image comes when it is asked for by that digest', async () => {
+    const image = makeImage('image')
+    const rig = await setUp([image])
+    await rig.tell('v1', image.digest)
+    expect(await rig.look('v1')).toBe(image.digest)
+    expect(await rig.look(image.digest)).toBe(image.digest)
+    expect(rig.state.looked).toEqual([image.digest])
+    expect(rig.words).toEqual([])
+    expect(await rig.get(image.digest)).toBe(image.digest)
+    expect(rig.words).toEqual(['v1 all'])
+    expect(rig.state.fetched).toEqual([image.digest])
+  })
+
+  test('who has the manifest from elsewhere and asks for its blobs gets the image kept', async () => {
+    const image = makeImage('image', { architecture: 'arm64' })
+    const index = makeIndex([makeImage('other'), image])
+    const rig = await setUp([index])
+    await rig.tell('v1', index.digest)
+    expect(await rig.look('v1')).toBe(index.digest)
+    expect(await rig.look(image.digest)).toBe(image.digest)
+    const blob = rig.blob(APP, image.blobs[0]?.digest as Digest)
+    expect(rig.words).toEqual([])
+    blob?.read({ start: 0, end: blob.size }, new AbortController().signal)
+    expect(rig.words).toEqual(['v1 linux/arm64'])
+    rig.onRequest[Symbol.dispose]()
+  })
+
+  test('who pulls on what a tag has left gets it, and what the tag shows now does not come for that', async () => {
+    const [before, after] = [makeImage('before'), makeImage('after')]
+    const rig = await setUp([before, after])
+    await rig.tell('v1', before.digest)
+    expect(await rig.look('v1')).toBe(before.digest)
+    await rig.tell('v1', after.digest)
+    expect(await rig.get(before.digest)).toBe(before.digest)
+    expect(rig.words).toEqual([])
+    expect(await rig.get('v1')).toBe(after.digest)
+    expect(rig.words).toEqual(['v1 all'])
+  })
+
+  test('a child of an index that this node knows nothing of comes by its digest; of another platform, or of no image of a tag, it does not', async () => {
+    const [amd64, arm64] = [makeImage('a'), makeImage('b', { architecture: 'arm64' })]
+    const [index, unnamed] = [makeIndex([amd64, arm64]), makeImage('unnamed')]
+    const rig = await setUp([index, unnamed, makeIndex([unnamed])], {
+      demandOf: (tag) =>
+        tag === 'v1' ? { ...LAZY, onRequest: ['linux/arm64'] } : { priority: 0, policies: [] },
+    })
+    await rig.tell('v1', index.digest)
+    // Who told of the index knows of its children too.
+    await rig.tell(amd64.digest, amd64.digest)
+    expect(await rig.get(arm64.digest)).toBe(arm64.digest)
+    expect(rig.words).toEqual(['v1 linux/arm64'])
+    const fresh = await setUp([index, unnamed], {
+      demandOf: () => ({ ...LAZY, onRequest: ['linux/arm64'] }),
+    })
+    await fresh.tell('v1', index.digest)
+    expect(await fresh.get(amd64.digest)).toBeUndefined()
+    expect(await rig.get(unnamed.digest)).toBeUndefined()
+    expect(rig.words).toHaveLength(1)
+    expect(fresh.words).toEqual([])
+  })
+
+  test('digests that nobody has cost 32 searches at a time, whoever asks for how many', async () => {
+    const rig = await setUp([])
+    rig.state.isSilent = true
+    const answers = Array.from({ length: 100 }, (_, at) => rig.get(digestNamed(`unknown ${at}`)))
+    await settle()
+    expect(rig.state.fetched).toHaveLength(32)
+    await rig.clock.advance(10_000)
+    expect(new Set(await Promise.all(answers))).toEqual(new Set([undefined]))
+    rig.state.isSilent = false
+    await rig.get(digestNamed('one more'))
+    expect(rig.state.fetched).toHaveLength(33)
+  })
+
+  test('a signature comes by its own digest, and stands in the list before it is here', async () => {
+    const image = makeImage('image')
+    const annotations = { 'dev.cosign/signature': 'a'.repeat(80) }
+    const signature = makeImage('signature', { subject: image, annotations })
+    const rig = await setUp([image, signature])
+    await rig.tell('v1', image.digest)
+    await rig.tell(signature.digest, signature.digest, image.digest)
+    const listed = await rig.referrers(APP, image.digest)
+    expect(listed).toEqual([
+      {
+        mediaType: signature.mediaType,
+        digest: signature.digest,
+        size: signature.bytes.length,
+        artifactType: 'application/vnd.oci.image.config.v1+json',
+        annotations,
+      },
+    ])
+    expect(rig.words).toEqual([])
+    expect(await rig.get(signature.digest)).toBe(signature.digest)
+    expect(rig.words).toEqual([`${signature.digest} all`])
+    // The image that it is about was not asked for.
+    expect(rig.state.fetched).not.toContain(image.digest)
+    expect(await rig.referrers(repo('other'), image.digest)).toEqual([])
+  })
+
+  test('tags that may come are listed in order and in pages, without those that are here or that no policy brings so', async () => {
+    const image = makeImage('image')
+    const rig = await setUp([image], {
+      demandOf: (tag) => (tag === 'kept' ? { held: 'all', priority: 0, policies: [] } : LAZY),
+    })
+    for (const tag of ['v2', 'kept', 'v1', 'a', `sha256-${'0'.repeat(64)}.sig`, 'zzz'])
+      await rig.tell(tag, image.digest)
+    for (let at = 0; at < 300; at += 1) await rig.tell(digestNamed(`${at}`), digestNamed(`${at}`))
+    await push(rig, APP, 'here', image)
+    const fallback = `sha256-${'0'.repeat(64)}.sig`
+    expect(await rig.tags(APP, { limit: 100 })).toEqual(['a', fallback, 'v1', 'v2', 'zzz'])
+    expect(await rig.tags(APP, { after: 'a', limit: 2 })).toEqual([fallback, 'v1'])
+    expect(await rig.tags(repo('other'), { limit: 100 })).toEqual([])
+  })
+
   test('what is here is not brought, whoever asks for it and however often', async () => {
     const image = makeImage('image')
     const rig = await setUp([image])
@@ -171,7 +301,9 @@ describe('worker / on request', () => {
     expect(await rig.get(kept.digest)).toBeUndefined()
     expect(await rig.get(digestNamed('unknown'))).toBeUndefined()
     expect(await rig.onRequest.manifest(repo('other'), lazy.digest)).toBeUndefined()
-    expect(rig.state.fetched).toEqual([])
+    // Sources are asked which index names it, and believed nothing.
+    expect(rig.state.fetched).toEqual(rig.state.looked)
+    expect(rig.words).toEqual([])
     expect(await rig.get(lazy.digest)).toBe(lazy.digest)
   })
 

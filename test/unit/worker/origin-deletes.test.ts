@@ -268,7 +268,10 @@ describe('worker / origin-deletes', () => {
     }
     const { content, rows, rules } = rig
     const origin = createOriginDeletes({
-      ...{ ledger: { entriesOf }, content, rules, rows },
+      ledger: { entriesOf },
+      content,
+      rules,
+      rows,
       nowMs: rig.clock.now,
     })
     const dueAtMs = rig.clock.now() + 3_600_000
@@ -285,7 +288,10 @@ describe('worker / origin-deletes', () => {
     rig.clock.jump(3_600_000)
     const { ledger, rules, rows, content } = rig
     const origin = createOriginDeletes({
-      ...{ ledger, rules, rows, nowMs: rig.clock.now },
+      ledger,
+      rules,
+      rows,
+      nowMs: rig.clock.now,
       content: {
         isComplete: content.isComplete,
         drop: async (...what) => {
@@ -307,7 +313,10 @@ describe('worker / origin-deletes', () => {
     const { ledger, rules, rows, content } = rig
     let confirming: Promise<number> | undefined
     const origin = createOriginDeletes({
-      ...{ ledger, rules, content, nowMs: rig.clock.now },
+      ledger,
+      rules,
+      content,
+      nowMs: rig.clock.now,
       rows: {
         ...rows,
         holdUp: async (...what) => {
