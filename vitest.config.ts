@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
+/** Milliseconds: ends what hangs, and is no bound on speed. */
+const UNIT_TIMEOUT = 30_000
 /** Milliseconds. Real nodes start, dial and catch up; on two busy cores that takes tens of seconds. */
 const MESH_TIMEOUT = 120_000
 /** Milliseconds. Nodes are cut off, killed and started again, many times in the full run. */
@@ -41,6 +43,8 @@ export default defineConfig({
           exclude: SLOW_UNITS,
           // No test changes a module: one load of the code for all of a worker's files.
           isolate: false,
+          // They take milliseconds; on a machine that does much beside them the usual five seconds are few.
+          testTimeout: UNIT_TIMEOUT,
           // All cores: what runs beside it in the check is over long before.
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },

@@ -109,7 +109,9 @@ describe('registry / on request', () => {
       const { manifests } = (await answer.json()) as { manifests: ReferrerDescriptor[] }
       return manifests.map(({ digest }) => digest)
     }
-    const all = [held[0], ...about].map((one) => one?.digest).sort()
+    const all = [held[0], ...about]
+      .map((one) => String(one?.digest))
+      .toSorted((a, b) => (a < b ? -1 : 1))
     expect(await list()).toEqual(all)
     expect(await list('?n=2')).toEqual(all.slice(0, 2))
     expect(await list(`?last=${all[1]}`)).toEqual(all.slice(2))
