@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Milliseconds: ends what hangs, and is no bound on speed. */
 const UNIT_TIMEOUT = 30_000
@@ -20,16 +21,26 @@ const SLOW_UNITS = [
   'test/unit/registry/memory.test.ts',
 ]
 
+/** Minutes each: begun last, they would be all that runs at the end. */
+const LONG = ['test/mesh/kill.test.ts', 'test/mesh/file-tests.test.ts', 'test/mesh/demand.test.ts']
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const long = LONG.flatMap((path) => sorted.filter(({ moduleId }) => moduleId.endsWith(path)))
+    return [...long, ...sorted.filter((file) => !long.includes(file))]
+  }
+}
+
 /** A folder. Every run leaves a JSON report there, which .ci/run adds up. */
 const reports = process.env.TEST_REPORTS
 
 export default defineConfig({
   test: {
     pool: 'forks',
-    // By itself vitest leaves one core free: of two, half.
-    maxWorkers: '100%',
     reporters: reports === undefined ? ['default'] : ['default', 'json'],
     outputFile: { json: `${reports}/${process.pid}.json` },
+    sequence: { sequencer: LongFirst },
     // Groups run one after the other, so that what measures time is not beside what burns it.
     projects: [
       {
@@ -45,7 +56,7 @@ export default defineConfig({
           isolate: false,
           // They take milliseconds; on a machine that does much beside them the usual five seconds are few.
           testTimeout: UNIT_TIMEOUT,
-          // All cores: what runs beside it in the check is over long before.
+          // All cores (by itself vitest leaves one free: of two, half): what runs beside it in the check is over long before.
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
         },
