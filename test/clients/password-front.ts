@@ -35,6 +35,11 @@ export async function startPasswordFront(options: {
         headers: isNode ? incoming.headers : headers,
       },
       (answer) => {
+        // The client left meanwhile.
+        if (outgoing.destroyed) {
+          answer.destroy()
+          return
+        }
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
         pipeline(answer, outgoing, () => {})
       },
