@@ -1,5 +1,4 @@
 /** Where one image goes: to which node, by which path, when, and at the latest when. */
-
 import type { Kind, Reach } from '../forecast/reach.ts'
 import { type Asked, pathText, whyText } from '../forecast/reach-text.ts'
 import { boundText } from '../lib/duration.ts'

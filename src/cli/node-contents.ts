@@ -1,5 +1,4 @@
 /** What a running node has: its images with the sizes of their blobs, asked over the registry API. */
-
 import type { Content, Part } from '../forecast/plan-content.ts'
 import { codeOf } from '../lib/errors.ts'
 import { parseRepositoryName, parseTag, type RepositoryName } from '../oci/name.ts'

@@ -1,5 +1,4 @@
 /** A plan as people read it: first what changes, then what it costs and rests on, then the file's own tests. */
-
 import type { TopologyPlan } from '../forecast/plan.ts'
 import type { ContentChange } from '../forecast/plan-content.ts'
 import type { Edge } from '../forecast/plan-edges.ts'

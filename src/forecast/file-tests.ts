@@ -1,5 +1,4 @@
 /** In-file tests: whether a topology keeps what its own file promises, by the declared links alone, and why or why not. */
-
 import { parseRepositoryName } from '../oci/name.ts'
 import type { Finding } from '../topology/findings.ts'
 import type { TestDocument } from '../topology/schema.ts'

@@ -1,5 +1,4 @@
 /** What a change of the topology brings to which node and takes from it, and what has to move for it. */
-
 import { writersOf } from '../topology/origins.ts'
 import { hasPlatform } from '../topology/platforms.ts'
 import type { Schedule } from '../topology/schedule.ts'

@@ -1,5 +1,4 @@
 /** The plan of a change: what another topology would bring, cost and rest on, before anybody runs it. */
-
 import { writersOf } from '../topology/origins.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { type FileTestFacts, runFileTests, type TestResult } from './file-tests.ts'

@@ -1,5 +1,4 @@
 /** In-file tests of pulls: what a client gets at a node while others are down. */
-
 import { writersOf } from '../topology/origins.ts'
 import type { TestDocument } from '../topology/schema.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'

@@ -1,5 +1,4 @@
 /** Pulls: what a client gets at a node while others are down, of an image that was everywhere it goes by itself before. */
-
 import type { NodeName, Topology } from '../topology/topology.ts'
 import { reachOf } from './reach.ts'
 import { type Arrival, spreadOf } from './spread.ts'

@@ -1,5 +1,4 @@
 /** In-file tests of reach: `present`, `available`, `notPresent`, `absent`, `within`, `maxHops` of an image that is pushed. */
-
 import { boundText } from '../lib/duration.ts'
 import type { TestDocument } from '../topology/schema.ts'
 import type { NodeName, Topology } from '../topology/topology.ts'

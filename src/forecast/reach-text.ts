@@ -1,5 +1,4 @@
 /** Reach in words: what becomes of an image at a node, by which path, link and policy, or what stops it. */
-
 import { boundText } from '../lib/duration.ts'
 import { linkNumber } from '../topology/links.ts'
 import type { NodeName, Platforms, Policy, Topology } from '../topology/topology.ts'

@@ -5,6 +5,7 @@
 import type { Hono } from 'hono'
 import type { Clock } from '../lib/clock.ts'
 import { napUntil } from '../lib/nap.ts'
+import { putOff } from './put-off.ts'
 
 export type App = Pick<Hono<never>, 'fetch'>
 
@@ -18,7 +19,7 @@ export interface ChangeGate extends App {
 /** So long a request that writes waits, and `shut` for those under way, milliseconds: a term is followed in a tenth of it. */
 const WAIT_MS = 2_000
 /** Seconds. */
-const RETRY_AFTER = '2'
+const RETRY_AFTER_S = 2
 
 export function createChangeGate({
   app,
@@ -54,11 +55,11 @@ export function createChangeGate({
         if (answer.status !== 404 || shut === undefined) return answer
         await answer.body?.cancel()
         await untilOpen()
-        return shut === undefined ? app().fetch(request, ...rest) : putOff(request)
+        return shut === undefined ? app().fetch(request, ...rest) : putOffNow(request)
       }
       // Not a turn may pass between a look at the gate and the note: `shut` would not wait for the request.
       if (shut !== undefined) await untilOpen()
-      if (shut !== undefined) return putOff(request)
+      if (shut !== undefined) return putOffNow(request)
       const answer = Promise.resolve(app().fetch(request, ...rest))
       if (request.url.includes('/manifests/')) note(answer)
       return answer
@@ -75,10 +76,6 @@ export function createChangeGate({
   }
 }
 
-function putOff({ url }: Request): Response {
-  const code = 'TOOMANYREQUESTS'
-  const message = `this node takes up another topology; try again in ${RETRY_AFTER} s`
-  const error = { code, message }
-  const body = new URL(url).pathname.startsWith('/v2') ? { errors: [error] } : { error }
-  return Response.json(body, { status: 503, headers: { 'retry-after': RETRY_AFTER } })
+function putOffNow({ url }: Request): Response {
+  return putOff(new URL(url).pathname, 'this node takes up another topology', RETRY_AFTER_S)
 }

@@ -1,6 +1,6 @@
 /** Convergence: what this node has still to do, and how far it and its readers have read. Whoever asks all nodes can tell. */
 import type { ConvergenceView, LagView } from '../admin/convergence-view.ts'
-import type { JobState, JobView } from '../events/mesh-event.ts'
+import type { JobView } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Neighbours } from '../peers/neighbours.ts'
 import type { JobQueue } from '../queue/job-queue.ts'
@@ -27,7 +27,6 @@ export interface ConvergenceDeps {
 
 /** Damaged blobs counted, at most: more are as bad. */
 const MAX_DAMAGED = 1_000
-const OPEN: ReadonlySet<JobState> = new Set(['queued', 'running', 'waiting'])
 
 export function createConvergence(deps: ConvergenceDeps): () => Promise<ConvergenceView> {
   const { topology, self, ledger, queue, dispatcher, damage, neighbours, insight, clock } = deps
@@ -74,8 +73,10 @@ function jobsOf(jobs: readonly JobView[]): ConvergenceView['jobs'] {
   let [open, waitingForWindow, paused, held] = [0, 0, 0, 0]
   let [windowOpensMs, oldestMs]: (number | undefined)[] = []
   for (const { state, cause, pausedBy, nextTryAtMs, createdAtMs } of jobs) {
-    if (state === 'held') held += 1
-    if (!OPEN.has(state)) continue
+    if (state === 'held') {
+      held += 1
+      continue
+    }
     open += 1
     if (pausedBy !== undefined) paused += 1
     else if (state === 'waiting' && cause === 'window') {

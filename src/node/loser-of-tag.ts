@@ -3,7 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { isDigest, type Tag } from '../oci/name.ts'
 import { createLoserTags } from '../planner/loser-tags.ts'
 import type { SignedPut } from '../record/history.ts'
-import { conflictOf } from '../record/losers.ts'
+import { conflictOf, foughtOver } from '../record/losers.ts'
 import type { RecordKey } from '../record/tag-record.ts'
 import type { IndexDb } from '../storage/index-db.ts'
 import type { Ledger } from '../storage/ledger.ts'
@@ -25,9 +25,6 @@ interface FindLoserDeps {
   readonly index: Pick<IndexDb, 'get'>
 }
 
-/** `<tag>--<writer>-<time>`, and what makes it unique. */
-const LOSER_TAG = /^(.+)--[A-Za-z0-9-]+-\d{8}T\d{6}\.\d{3}Z(?:-\w+)*$/
-
 /** Undefined where it is no tag of a loser, as far as is known here; a tag with records of its own is that. */
 export function findLoser(
   { topology, ledger, index }: FindLoserDeps,
@@ -36,7 +33,7 @@ export function findLoser(
   if (isDigest(reference) || ledger.entry({ repository, reference }) !== undefined) return undefined
   const losers = createLoserTags(topology)
   const row = loserAt(index, repository, reference)
-  const told = losers.keeps(repository) ? (LOSER_TAG.exec(reference)?.[1] as Tag) : undefined
+  const told = losers.keeps(repository) ? foughtOver(reference) : undefined
   const of = row?.of ?? told
   const entry = of && ledger.entry({ repository, reference: of })
   if (of === undefined || entry === undefined) return undefined

@@ -86,7 +86,7 @@ app.all('*', async ({ env: { incoming, outgoing } }) => {
     const header = (name: string) => headerOf(incoming, name)
     return await serveBlob(sender(found), { method, header, outgoing }, { ...target, ...found })
   } catch (err) {
-    return errorResponse(err, { logger, outgoing })
+    return errorResponse(err, logger)
   }
 })
 

@@ -1,19 +1,19 @@
 /** At most so many requests under way at once; one more is told to come back. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '../lib/logger.ts'
-import { reasonPhrase } from '../lib/reason-phrase.ts'
+import { putOff } from './put-off.ts'
 
 export interface RequestGate {
   /** Whether the request may go on; it counts until its response is closed. */
   enter(incoming: IncomingMessage, outgoing: ServerResponse): boolean
   /** The answer to one that may not. */
-  refusal(incoming: IncomingMessage, outgoing: ServerResponse): Response
+  refusal(incoming: IncomingMessage): Response
 }
 
 /** What watches a node must see it also when it is busy. */
 const ALWAYS: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
 /** Seconds: most requests are over by then. */
-const RETRY_AFTER = '1'
+const RETRY_AFTER_S = 1
 
 export function createRequestGate(
   { logger }: { readonly logger: Logger },
@@ -36,13 +36,7 @@ export function createRequestGate(
       })
       return true
     },
-    refusal: ({ url = '' }, outgoing) => {
-      const code = 'TOOMANYREQUESTS'
-      const message = `${requests} requests are under way on this node; try again in ${RETRY_AFTER} s`
-      outgoing.statusMessage = reasonPhrase(message)
-      const error = { code, message }
-      const body = url.startsWith('/v2') ? { errors: [error] } : { error }
-      return Response.json(body, { status: 503, headers: { 'retry-after': RETRY_AFTER } })
-    },
+    refusal: ({ url = '' }) =>
+      putOff(url, `${requests} requests are under way on this node`, RETRY_AFTER_S),
   }
 }

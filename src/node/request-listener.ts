@@ -1,6 +1,6 @@
 /** From a request of Node to the app and back: what never reaches a route is answered here. */
 import { randomUUID } from 'node:crypto'
-import type { RequestListener } from 'node:http'
+import type { RequestListener, ServerResponse } from 'node:http'
 import { getRequestListener, RequestError } from '@hono/node-server'
 // Its mark for answers that are sent already has to be made before a listener replaces the global Response.
 import '@hono/node-server/utils/response'
@@ -17,16 +17,22 @@ export interface RequestListenerDeps {
 
 export function createRequestListener({ app, gate, logger }: RequestListenerDeps): RequestListener {
   const listener = getRequestListener(
-    (request, env) => {
+    async (request, env) => {
       const { incoming, outgoing } = env as NodeEnvironment
-      if (!gate.enter(incoming, outgoing)) return gate.refusal(incoming, outgoing)
+      if (!gate.enter(incoming, outgoing)) return withReason(gate.refusal(incoming), outgoing)
       if (hasDotSegment(incoming.url ?? ''))
         return badRequest('NAME_INVALID', 'no . or .. segments')
-      return app.fetch(request, env)
+      return withReason(await app.fetch(request, env), outgoing)
     },
     { errorHandler: (err) => answerTo(err, logger) },
   )
   return (incoming, outgoing) => void listener(incoming, outgoing)
+}
+
+/** The adapter leaves the status text out. Only errors have one, and to ask for it makes an answer slower. */
+function withReason(answer: Response, outgoing: ServerResponse): Response {
+  if (answer.status >= 400) outgoing.statusMessage = answer.statusText
+  return answer
 }
 
 interface NodeEnvironment {

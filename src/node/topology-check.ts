@@ -1,5 +1,4 @@
 /** Whether this node may run a topology file in place of the one that it runs: every reason why not, for a person. */
-
 import { runFileTests } from '../forecast/file-tests.ts'
 import type { SealedTopology } from '../gossip/topology-codec.ts'
 import type { Finding } from '../topology/findings.ts'

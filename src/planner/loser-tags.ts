@@ -1,5 +1,4 @@
 /** Which losers of a key stay, and under which tags: as the topology says, and so the same at every node. */
-
 import type { RepositoryName } from '../oci/name.ts'
 import type { History } from '../record/history.ts'
 import { conflictOf, type LoserTag, loserTags, shortPeerId } from '../record/losers.ts'

@@ -1,5 +1,4 @@
 /** The author: turns what a push or a delete did into this node's next signed record. */
-
 import { contextOf, type History } from './history.ts'
 import type { Identity } from './identity.ts'
 import { signRecord } from './record-codec.ts'

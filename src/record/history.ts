@@ -2,7 +2,6 @@
  * The history of one key: which records stay, and what they show. One partial order decides: `r` replaces `s` when the
  * context of `r` contains the context of `s`. The order of arrival never matters, and the number of records has a bound.
  */
-
 import type { Digest } from '../oci/digest.ts'
 import type { PeerId } from './peer-id.ts'
 import {

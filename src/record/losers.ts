@@ -60,6 +60,14 @@ export function loserTags(
   })
 }
 
+/** As `loserTags` makes them, where nothing had to be cut for length. */
+const LOSER_TAG = /^(.+)--[A-Za-z0-9-]+-\d{8}T\d{6}\.\d{3}Z(?:-\w+)*$/
+
+/** The tag that was fought over, by the form of a loser's tag; undefined where it has another form. */
+export function foughtOver(tag: Tag): Tag | undefined {
+  return LOSER_TAG.exec(tag)?.[1] as Tag | undefined
+}
+
 /** Of a peer id that no node has now, what tells it apart: all Ed25519 ones begin alike. */
 export function shortPeerId(peerId: PeerId): string {
   return peerId.slice(-8)

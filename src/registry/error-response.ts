@@ -1,6 +1,5 @@
 /** Errors on the wire: bodies of the specification; of an unexpected fault only an id that stands in the log. */
 import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
 import { codeOf, messageOf } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { reasonPhrase } from '../lib/reason-phrase.ts'
@@ -28,30 +27,23 @@ const DISK_FAULTS: Readonly<Record<string, readonly [number, string]>> = {
 /** Seconds. A node looks every 5 s at the latest whether its disk takes writes again. */
 const RETRY_AFTER = '5'
 
-export interface ErrorResponseDeps {
-  readonly logger: Logger
-  /** Gets the message in its status line too: clients show no body of a 503, and containerd none at all. */
-  readonly outgoing: ServerResponse | undefined
-}
-
-export function errorResponse(error: unknown, { logger, outgoing }: ErrorResponseDeps): Response {
-  const say = (message: string) => {
-    if (outgoing !== undefined) outgoing.statusMessage = reasonPhrase(message)
-  }
+/** The message stands in the status text too: clients show no body of a 503, and containerd none at all. */
+export function errorResponse(error: unknown, logger: Logger): Response {
   if (error instanceof OciError) {
     const { code, message, detail, status, headers } = error
-    say(message)
     const body = { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] }
-    return json(status, body, headers)
+    return json(status, body, { headers, message })
   }
   const fault = DISK_FAULTS[codeOf(error) ?? '']
   if (fault !== undefined) {
     const [status, message] = fault
     logger.error({ err: error }, 'disk fault')
-    say(message)
     // The specification has no code for it; the status is what clients go by.
     const body = { errors: [{ code: 'BLOB_UPLOAD_INVALID', message }] }
-    return json(status, body, status === 503 ? { 'retry-after': RETRY_AFTER } : {})
+    return json(status, body, {
+      headers: status === 503 ? { 'retry-after': RETRY_AFTER } : {},
+      message,
+    })
   }
   const requestId = randomUUID()
   logger.error({ err: error, requestId, reason: messageOf(error) }, 'request failed')
@@ -61,10 +53,14 @@ export function errorResponse(error: unknown, { logger, outgoing }: ErrorRespons
 function json(
   status: number,
   body: object,
-  headers: Readonly<Record<string, string>> = {},
+  {
+    headers = {},
+    message = '',
+  }: { readonly headers?: Readonly<Record<string, string>>; readonly message?: string } = {},
 ): Response {
   return new Response(JSON.stringify(body), {
     status,
+    statusText: reasonPhrase(message),
     headers: { 'content-type': 'application/json', ...headers },
   })
 }

@@ -114,16 +114,14 @@ async function sendAnswer(
   const fields = Object.entries(headers).flatMap(([name, value]) =>
     [value ?? []].flat().map((one): [string, string] => [name, one]),
   )
-  if (outgoing !== undefined) outgoing.statusMessage = reasonPhrase(statusText)
+  const head = { status, statusText: reasonPhrase(statusText), headers: fields }
   if (method === 'HEAD' || status === 204 || status === 304) {
     body.resume()
-    return new Response(null, { status, headers: fields })
+    return new Response(null, head)
   }
-  if (outgoing === undefined) {
-    return new Response(Readable.toWeb(body) as ReadableStream, { status, headers: fields })
-  }
+  if (outgoing === undefined) return new Response(Readable.toWeb(body) as ReadableStream, head)
   outgoing.on('error', () => {})
-  outgoing.writeHead(status, headers)
+  outgoing.writeHead(status, head.statusText, headers)
   try {
     for await (const chunk of body) {
       if (!outgoing.write(chunk)) await once(outgoing, 'drain', { signal })

@@ -60,7 +60,7 @@ async function answer(deps: RegistryDeps, context: RegistryContext): Promise<Res
     if (codeOf(err) === 'ECONNRESET' || codeOf(err) === 'ERR_STREAM_PREMATURE_CLOSE') {
       return new Response(null, { status: 400 })
     }
-    return errorResponse(err, { logger: deps.logger, outgoing: context.env?.outgoing })
+    return errorResponse(err, deps.logger)
   }
 }
 

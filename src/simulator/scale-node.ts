@@ -1,5 +1,4 @@
 /** One node of a large simulation: the real core, over an index in memory and blobs without bytes. It never dies. */
-
 import type { EventBus } from '../events/event-bus.ts'
 import { createEventBus } from '../events/event-bus.ts'
 import type { Clock } from '../lib/clock.ts'

@@ -1,5 +1,4 @@
 /** Content of the other nodes of a large simulation: a round trip for each request, then the bytes at the rate of the link. */
-
 import type { Clock } from '../lib/clock.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import type { Core } from '../node/core.ts'

@@ -1,5 +1,4 @@
 /** Gathers small chunks into large writes: one batch fills while the one before it is written and hashed. */
-
 import { giveBack } from '../lib/lent-chunks.ts'
 
 /** Bytes of one write: a write per 16 KiB of socket data costs more than the disk. Two are in memory per append. */

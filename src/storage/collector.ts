@@ -2,7 +2,6 @@
  * The collector: takes what nothing needs any more, while the node serves. Rows go first, in one durable step each, then
  * files: a crash between the two leaves a file that the next run finds. docs/decisions/0020 says what keeps content.
  */
-
 import type { EventBus } from '../events/event-bus.ts'
 import type { CollectedKind } from '../events/mesh-event.ts'
 import type { Clock } from '../lib/clock.ts'

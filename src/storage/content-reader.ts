@@ -3,7 +3,13 @@ import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/name.ts'
 import { isDigest } from '../oci/name.ts'
 import type { BlobStore } from './blob-store.ts'
-import type { ContentReader, ManifestStat, Page, ReferrerDescriptor } from './content.ts'
+import {
+  type ContentReader,
+  describeReferrer,
+  type ManifestStat,
+  type Page,
+  type ReferrerDescriptor,
+} from './content.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
 import { indexesNaming, missingPart } from './index-parts.ts'
@@ -49,14 +55,7 @@ export function createContentReader({ index, blobs, damage }: ContentReaderDeps)
     const row = index.get(MANIFEST, pairKey(repository, digest))
     // The newest record may be about another manifest than the one that is still served here.
     if (row?.subject !== subject) return undefined
-    const { mediaType, size, artifactType, annotations } = row
-    return {
-      mediaType,
-      digest,
-      size,
-      ...(artifactType === undefined ? {} : { artifactType }),
-      ...(annotations === undefined ? {} : { annotations }),
-    }
+    return describeReferrer({ digest, size: row.size }, row)
   }
 
   return {

@@ -1,5 +1,4 @@
 /** A writer's changes: pushed by its clients, signed by the node, one durable commit each. */
-
 import type { EventBus } from '../events/event-bus.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'

@@ -85,6 +85,20 @@ export interface ReferrerDescriptor extends Descriptor {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
+/** As a list of referrers has it (distribution-spec, "Listing Referrers"). */
+export function describeReferrer(
+  { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+  { mediaType, artifactType, annotations }: Omit<ReferrerDescriptor, 'digest' | 'size'>,
+): ReferrerDescriptor {
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(annotations === undefined ? {} : { annotations }),
+  }
+}
+
 export interface PushedManifest {
   readonly repository: RepositoryName
   readonly reference: Reference

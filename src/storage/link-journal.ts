@@ -3,7 +3,6 @@
  * part carries it out in order, makes it durable some time after, and forgets it then. After a crash what is left here is
  * carried out again.
  */
-
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createNap } from '../lib/nap.ts'

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { EntrepotError } from '../lib/errors.ts'
 import type { PairLimit } from '../topology/rates.ts'
 import type { NodeName } from '../topology/topology.ts'
-import { createPacer, LinkClosedError, type Pacer } from './pacer.ts'
+import { createPacer, LinkClosedError, type Pacer, SMALL_BYTES } from './pacer.ts'
 import type { BlobAnswer, BlobAsk, Refused, RegistrySource } from './registry-source.ts'
 
 export interface PacedSourceDeps {
@@ -15,9 +15,6 @@ export interface PacedSourceDeps {
   readonly limits: ReadonlyMap<NodeName, PairLimit>
   readonly clock: Clock
 }
-
-/** Bytes up to which a blob goes ahead of larger ones, in one piece: configs, signatures, and the end of any other. */
-const SMALL_BYTES = 65_536
 
 export function createPacedSource({ source, limits, clock }: PacedSourceDeps): RegistrySource {
   const pacers = new Map(

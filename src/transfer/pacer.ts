@@ -41,6 +41,8 @@ export class LinkClosedError extends EntrepotError {
   }
 }
 
+/** Bytes up to which content goes ahead of larger, in one piece: manifests, configs, signatures, and the end of any blob. */
+export const SMALL_BYTES = 65_536
 /** Time that was not used is made up for, milliseconds at most: timers are late on a busy node. 1 % of ten seconds. */
 const BURST_MS = 100
 /** A piece takes so long on the link, milliseconds: what is small waits for one at most. 2.5 % of ten seconds. */

@@ -8,6 +8,7 @@ import type { Writer } from '../peers/writer-choice.ts'
 import { type Elsewhere, type Forwarded, PASSED_BY_HEADER } from '../registry/elsewhere.ts'
 import { createNodeAgents, type NodeAgentsDeps } from './node-agents.ts'
 import { createSendingPacers, type SendingPacersDeps, whenItMayGo } from './paced-body.ts'
+import { SMALL_BYTES } from './pacer.ts'
 
 export interface PushForwarder extends AsyncDisposable, Pick<Elsewhere, 'forward'> {
   /** Whether the registry answers that it is ready. */
@@ -35,8 +36,6 @@ const BEGIN_TIMEOUT_MS = 30_000
 const IDLE_TIMEOUT_MS = 60_000
 /** A node that is up says so at once, milliseconds. */
 const READY_TIMEOUT_MS = 2_000
-/** Bodies of up to so many bytes, manifests among them, go ahead of larger ones where a link is slow. */
-const SMALL_BYTES = 65_536
 
 export function createPushForwarder(
   deps: PushForwarderDeps,

@@ -3,7 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { isDigest, type Reference, type RepositoryName, type Tag } from '../oci/name.ts'
 import { visibleOf } from '../record/history.ts'
-import type { Page, ReferrerDescriptor } from '../storage/content.ts'
+import { describeReferrer, type Page, type ReferrerDescriptor } from '../storage/content.ts'
 import type { Entry, Ledger } from '../storage/ledger.ts'
 import { itemOf } from '../storage/naming.ts'
 import type { Demands } from '../topology/demand.ts'
@@ -54,15 +54,8 @@ export function createRequestLists({
     const found = image && (await bringer.bring(image, image.root, ask))
     const parse = found && parseManifest(found.bytes, found.mediaType)
     if (found === undefined || parse?.kind !== 'parsed') return undefined
-    const { mediaType, artifactType, annotations, subject: about } = parse.manifest
-    if (about !== subject) return undefined
-    return {
-      mediaType,
-      digest: found.digest,
-      size: found.bytes.length,
-      ...(artifactType === undefined ? {} : { artifactType }),
-      ...(annotations === undefined ? {} : { annotations }),
-    }
+    if (parse.manifest.subject !== subject) return undefined
+    return describeReferrer({ digest: found.digest, size: found.bytes.length }, parse.manifest)
   }
 
   return {

@@ -1,5 +1,4 @@
 /** Real libp2p networks on loopback. Who starts later dials who started before: ports are only known once they listen. */
-
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'

@@ -3,6 +3,17 @@ import { readFileSync } from 'node:fs'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 import { readTopology } from '../../src/topology/topology-file.ts'
 
+/** A whole file without addresses: one writer, one reader. */
+export const PAIR = `
+apiVersion: entrepot/v1
+kind: Topology
+metadata: { name: pair, generation: 1 }
+nodes: { hub: {}, edge: {} }
+origins: [{ repos: ["**"], writers: hub }]
+policies: { all: { match: { repos: ["**"] }, mode: eager } }
+links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
+`
+
 const SECTIONS = {
   apiVersion: 'entrepot/v1',
   kind: 'Topology',

@@ -8,23 +8,15 @@ import { expect, test } from 'vitest'
 import { statusOf } from '../helpers/admin-calls.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { makeTemporaryDirectory } from '../helpers/temporary-directory.ts'
+import { PAIR } from '../helpers/topology-texts.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-const TOPOLOGY = `
-apiVersion: entrepot/v1
-kind: Topology
-metadata: { name: pair, generation: 1 }
-nodes: { hub: {}, edge: {} }
-origins: [{ repos: ["**"], writers: hub }]
-policies: { all: { match: { repos: ["**"] }, mode: eager } }
-links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
-`
 
 test('it names the process of each node; SIGHUP there takes the changed file, and all end with it', async () => {
   await using directory = await makeTemporaryDirectory()
   const file = join(directory.path, 'pair.yaml')
   const data = join(directory.path, 'data')
-  await writeFile(file, TOPOLOGY)
+  await writeFile(file, PAIR)
   const up = spawn(process.execPath, [MAIN, 'up', file, '--data', data], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -1,5 +1,4 @@
 /** What must hold of deletes at nodes that are no writers: none too early, none too many, and in the end none left out. */
-
 import { isDigest } from '../../src/oci/name.ts'
 import { visibleOf } from '../../src/record/history.ts'
 import { keyText, parseKeyText, type RecordKey } from '../../src/record/tag-record.ts'

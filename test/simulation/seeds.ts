@@ -1,5 +1,4 @@
 /** One seed: which topology it runs is part of it. */
-
 import type { Plot } from './plot.ts'
 import { runWorld } from './run-world.ts'
 import { guardedTopology, simulatedTopologies } from './topologies.ts'

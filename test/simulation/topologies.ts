@@ -4,6 +4,7 @@ import { peerOf } from '../../src/simulator/sim-node.ts'
 import type { NodeName, Topology } from '../../src/topology/topology.ts'
 import { readTopology } from '../../src/topology/topology-file.ts'
 import { fillTopology, type NodeAddresses } from '../../src/topology/topology-fill.ts'
+import { PAIR } from '../helpers/topology-texts.ts'
 import { variantsOf } from './topology-variants.ts'
 
 /** A hub, two relays, one edge that both of them feed, and the edges joined among themselves: diamonds and a cycle. */
@@ -146,17 +147,6 @@ links:
   - { shape: mesh, members: { tier: edge }, policies: [arm] }
   - { shape: star, center: edge-1, leaves: relay, policies: [both] }
   - { shape: star, center: edge-2, leaves: shop, policies: [slots] }
-`
-
-/** One writer, one reader. */
-const PAIR = `
-apiVersion: entrepot/v1
-kind: Topology
-metadata: { name: pair, generation: 1 }
-nodes: { hub: {}, edge: {} }
-origins: [{ repos: ["**"], writers: hub }]
-policies: { all: { match: { repos: ["**"] }, mode: eager } }
-links: [{ shape: star, center: hub, leaves: edge, policies: [all] }]
 `
 
 const SHIPPED = ['master-slave', 'hierarchical', 'mesh']

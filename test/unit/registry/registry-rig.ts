@@ -1,5 +1,4 @@
 /** A registry on loopback over the real storage room: index in memory, blobs on disk or in memory. */
-
 import type { AnonymousRight } from '../../../src/access/access.ts'
 import { createAccess } from '../../../src/access/create-access.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
